@@ -8,8 +8,13 @@ use std::future::Future;
 pub struct StoredRecord {
     /// Partition key: the conversation's pseudonym.
     pub conversation: String,
-    /// Sort key: time and a digest of the item's exactly-once key, so that the same item always has the same place.
-    pub sort: String,
+    /// Digest of the item's exactly-once key. The place of a record is (`conversation`, `item`): the same item has the
+    /// same place however late it comes again. DynamoDB: the table's sort key.
+    pub item: String,
+    /// Where the record stands in the conversation: acceptance time, then the queue's sequence number. Listings are in
+    /// this order. DynamoDB: the sort key of the local secondary index `by-position` (all attributes projected), which
+    /// can be read consistently. Unique within a conversation for all practical purposes, not by constraint.
+    pub position: String,
     /// Blind index of the data subject, for search by phone number; absent where no person is concerned.
     pub subject: Option<String>,
     /// The kind of item: `text`, `image`, `status`, ….
@@ -40,22 +45,22 @@ pub enum PutOutcome {
 pub struct PageRequest {
     /// At most this many records.
     pub limit: usize,
-    /// Only records after this sort key.
+    /// Only records after this position.
     pub after: Option<String>,
 }
 
-/// A part of a listing, in order of sort key.
+/// A part of a listing, in order of position.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
     /// The records.
     pub records: Vec<StoredRecord>,
-    /// Sort key to go on after; `None` at the end.
+    /// Position to go on after; `None` at the end.
     pub next: Option<String>,
 }
 
 /// The conversations table.
 pub trait Records: Send + Sync {
-    /// Stores a record unless its place (`conversation`, `sort`) is taken: the effect of an item is exactly-once.
+    /// Stores a record unless its place (`conversation`, `item`) is taken: the effect of an item is exactly-once.
     fn put_if_absent(&self, record: &StoredRecord) -> impl Future<Output = Result<PutOutcome, RecordError>> + Send;
 
     /// A conversation's records in order. An unknown conversation is an empty page.
