@@ -1,1 +1,29 @@
-//! To be written.
+//! The ports over AWS services: one module and one feature per service, SDK error in, port error out.
+//!
+//! Each port method makes one kind of call, so that the IAM policy of a function can be read off the ports it uses.
+
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
+mod failure;
+#[cfg(feature = "kms")]
+mod kms;
+#[cfg(feature = "s3")]
+mod s3;
+#[cfg(feature = "secretsmanager")]
+mod secretsmanager;
+mod settings;
+#[cfg(feature = "sqs")]
+mod sqs;
+
+pub use aws_config::SdkConfig;
+#[cfg(feature = "dynamodb")]
+pub use dynamodb::{DynamoKeys, DynamoRecords};
+#[cfg(feature = "kms")]
+pub use kms::KmsWrapper;
+#[cfg(feature = "s3")]
+pub use s3::S3Claims;
+#[cfg(feature = "secretsmanager")]
+pub use secretsmanager::SecretsManager;
+pub use settings::{SdkSettings, connect};
+#[cfg(feature = "sqs")]
+pub use sqs::{SqsDeadLetters, SqsQueues};

@@ -1,0 +1,97 @@
+//! The claim-check bucket.
+//!
+//! IAM: `s3:PutObject` and `kms:GenerateDataKey` for the validator, `s3:GetObject` and `kms:Decrypt` for the
+//! consumer. Without `s3:ListBucket` S3 answers a missing key with 403, which reads as refused here.
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ServerSideEncryption};
+use portcullis_webhook::{ClaimCheck, ClaimCheckError};
+
+use crate::failure::{Call, Failure, classify};
+
+/// [`ClaimCheck`] over an S3 bucket. S3 verifies the SHA-256 of what is stored, the SDK of what is read.
+#[derive(Debug, Clone)]
+pub struct S3Claims {
+    client: Client,
+    bucket: String,
+    kms_key: Option<String>,
+}
+
+impl S3Claims {
+    /// Uses this bucket. With `kms_key` (id, ARN or alias) objects are encrypted under that key (SSE-KMS), else as
+    /// the bucket's default says.
+    pub fn new(config: &SdkConfig, bucket: impl Into<String>, kms_key: Option<String>) -> Self {
+        Self { client: Client::new(config), bucket: bucket.into(), kms_key }
+    }
+}
+
+impl ClaimCheck for S3Claims {
+    async fn put(&self, key: &str, body: &[u8]) -> Result<(), ClaimCheckError> {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type("application/json")
+            .checksum_algorithm(ChecksumAlgorithm::Sha256)
+            .set_server_side_encryption(self.kms_key.as_ref().map(|_| ServerSideEncryption::AwsKms))
+            .set_ssekms_key_id(self.kms_key.clone())
+            .set_bucket_key_enabled(self.kms_key.as_ref().map(|_| true))
+            .body(ByteStream::from(body.to_vec()))
+            .send()
+            .await
+            .map_err(|e| match classify(PUT, &e) {
+                Failure::Transient => ClaimCheckError::Unavailable,
+                Failure::Rejected => ClaimCheckError::Refused,
+            })?;
+        Ok(())
+    }
+
+    async fn get(&self, key: &str, max_bytes: usize) -> Result<Vec<u8>, ClaimCheckError> {
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .checksum_mode(ChecksumMode::Enabled)
+            .send()
+            .await
+            .map_err(|e| get_error(&e))?;
+        read_bounded(answer, max_bytes).await
+    }
+}
+
+fn get_error(error: &SdkError<GetObjectError>) -> ClaimCheckError {
+    match classify(GET, error) {
+        Failure::Transient => ClaimCheckError::Unavailable,
+        Failure::Rejected if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
+            ClaimCheckError::NotFound
+        }
+        Failure::Rejected => ClaimCheckError::Refused,
+    }
+}
+
+/// Reads the body, refusing what is too large by its announced length already, and while reading in any case.
+async fn read_bounded(answer: GetObjectOutput, max_bytes: usize) -> Result<Vec<u8>, ClaimCheckError> {
+    let announced = answer.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    if announced > max_bytes {
+        return Err(ClaimCheckError::TooLarge);
+    }
+    let mut stream = answer.body;
+    let mut body = Vec::with_capacity(announced);
+    while let Some(chunk) = stream.next().await {
+        // A broken connection, or bytes that do not fit the checksum: another read may succeed.
+        let chunk = chunk.map_err(|_| ClaimCheckError::Unavailable)?;
+        if body.len() + chunk.len() > max_bytes {
+            return Err(ClaimCheckError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+const PUT: Call = Call { service: "s3", operation: "PutObject" };
+const GET: Call = Call { service: "s3", operation: "GetObject" };
