@@ -1,9 +1,17 @@
 //! Personal data: finding it, classifying it, sealing it field by field, and showing only what a role may see.
 
+mod blind_index;
 mod dead_letters;
+pub mod envelope;
+mod hierarchy;
 mod keys;
+mod phone;
 mod record;
 
+pub use blind_index::{BlindIndex, SubjectId};
 pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
+pub use envelope::{RecordBinding, RecordOpener, RecordSealer, SubjectKey};
+pub use hierarchy::{HierarchyOptions, KeyHierarchy};
 pub use keys::{KeyError, KeyStore, KeyWrapper, Purpose, StoredBranchKey, StoredSubjectKey, WrappedDataKey};
+pub use phone::{Phone, PhoneError};
 pub use record::{Page, PageRequest, PutOutcome, RecordError, Records, StoredRecord};
