@@ -73,7 +73,11 @@ pub trait ClaimCheck: Send + Sync {
     fn put(&self, key: &str, body: &[u8]) -> impl Future<Output = Result<(), ClaimCheckError>> + Send;
 
     /// Reads what [`ClaimCheck::put`] stored, refusing more than `max_bytes`.
-    fn get(&self, key: &str, max_bytes: usize) -> impl Future<Output = Result<Vec<u8>, ClaimCheckError>> + Send;
+    fn get(
+        &self,
+        key: &str,
+        max_bytes: usize,
+    ) -> impl Future<Output = Result<Vec<u8>, ClaimCheckError>> + Send;
 }
 
 /// Why a claim check failed.

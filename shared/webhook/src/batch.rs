@@ -1,0 +1,586 @@
+//! One pass over a body: where its items stand, and what frames them.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::json::{NotJson, Reader, Text};
+
+/// What a body holds, before anything is decided about it.
+#[derive(Default)]
+pub(crate) struct Batch<'a> {
+    pub(crate) drafts: Vec<Draft<'a>>,
+    pub(crate) changes: Vec<Change<'a>>,
+    pub(crate) contacts: Contacts<'a>,
+}
+
+/// What frames the items of a change.
+#[derive(Default, Clone)]
+pub(crate) struct Change<'a> {
+    pub(crate) account: Option<Cow<'a, str>>,
+    /// `entry[].time`, as written.
+    pub(crate) time: Option<&'a str>,
+    pub(crate) field: Option<Cow<'a, str>>,
+    pub(crate) phone_number_id: Option<Cow<'a, str>>,
+    display_phone_number: Option<Cow<'a, str>>,
+}
+
+/// Where an item was found.
+pub(crate) enum Shape<'a> {
+    /// An element of that array in a `value`.
+    Element(Cow<'a, str>),
+    /// A whole `value`.
+    Value,
+    /// Something of no known shape, under that name where it has one.
+    Stray(Option<Cow<'a, str>>),
+}
+
+/// An item as found.
+pub(crate) struct Draft<'a> {
+    pub(crate) shape: Shape<'a>,
+    pub(crate) raw: &'a str,
+    pub(crate) head: Head<'a>,
+    /// Index of its [`Change`].
+    pub(crate) change: usize,
+}
+
+/// The members of an item that decide where it goes. Of members that stand twice, the last counts, as in most parsers.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Head<'a> {
+    pub(crate) id: Option<Text<'a>>,
+    pub(crate) kind: Option<Text<'a>>,
+    pub(crate) status: Option<Text<'a>>,
+    pub(crate) event: Option<Text<'a>>,
+    /// As written, without quotes.
+    pub(crate) timestamp: Option<&'a str>,
+    from: Option<Text<'a>>,
+    from_user_id: Option<Text<'a>>,
+    to: Option<Text<'a>>,
+    to_user_id: Option<Text<'a>>,
+    wa_id: Option<Text<'a>>,
+    user_id: Option<Text<'a>>,
+    recipient_id: Option<Text<'a>>,
+    recipient_user_id: Option<Text<'a>>,
+    recipient_type: Option<Text<'a>>,
+    participant_id: Option<Text<'a>>,
+    participant_user_id: Option<Text<'a>>,
+    group_id: Option<Text<'a>>,
+    direction: Option<Text<'a>>,
+}
+
+/// Why reading stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Halt {
+    NotJson,
+    TooMany,
+}
+
+impl From<NotJson> for Halt {
+    fn from(_: NotJson) -> Self {
+        Self::NotJson
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// Reads a body of at most `max_items` items, entries and contacts.
+    pub(crate) fn read(text: &'a str, max_items: usize) -> Result<Self, Halt> {
+        let mut scan = Scan { reader: Reader::new(text), batch: Self::default(), frame: NO_FRAME, max_items };
+        scan.root()?;
+        scan.reader.end()?;
+        Ok(scan.batch)
+    }
+
+    /// A body that travels as one item.
+    pub(crate) fn whole(raw: &'a str) -> Self {
+        let draft = Draft { shape: Shape::Stray(None), raw, head: Head::default(), change: NO_FRAME };
+        Self { drafts: vec![draft], ..Self::default() }
+    }
+}
+
+struct Scan<'a> {
+    reader: Reader<'a>,
+    batch: Batch<'a>,
+    /// Index of the [`Change`] that frames what is being read.
+    frame: usize,
+    max_items: usize,
+}
+
+/// What the members of a `value` have shown.
+#[derive(Default)]
+struct Value<'a> {
+    raw: &'a str,
+    messaging_product: bool,
+    start: Start,
+}
+
+/// How much had been found before something was read.
+#[derive(Default, Clone, Copy)]
+struct Start {
+    drafts: usize,
+    contacts: usize,
+}
+
+impl<'a> Scan<'a> {
+    fn root(&mut self) -> Result<(), Halt> {
+        let mark = self.reader.mark()?;
+        let mut known = false;
+        if self.reader.peek()? == b'{' {
+            self.members(|scan, name| match name {
+                "entry" if scan.reader.peek()? == b'[' => {
+                    known = true;
+                    scan.elements(Self::entry).map(|()| true)
+                }
+                "object" if scan.reader.peek()? == b'"' => scan.skip().map(|_| true),
+                _ => Ok(false),
+            })?;
+        } else {
+            self.skip()?;
+        }
+        self.or_whole(known, Start::default(), mark)
+    }
+
+    fn entry(&mut self) -> Result<(), Halt> {
+        let mark = self.reader.mark()?;
+        let start = self.start();
+        let outer = self.enter();
+        let first_frame = self.frame;
+        let (mut account, mut time, mut known) = (None, None, false);
+        if self.reader.peek()? == b'{' {
+            self.members(|scan, name| match name {
+                "id" if account.is_none() => {
+                    account = scan.name_value()?;
+                    Ok(account.is_some())
+                }
+                "time" if time.is_none() && !matches!(scan.reader.peek()?, b'{' | b'[') => {
+                    time = Some(scan.skip()?).filter(|t| t.len() <= MAX_NAME);
+                    Ok(time.is_some())
+                }
+                "changes" if scan.reader.peek()? == b'[' => {
+                    known = true;
+                    scan.elements(Self::change).map(|()| true)
+                }
+                _ => Ok(false),
+            })?;
+        } else {
+            self.skip()?;
+        }
+        for change in self.batch.changes.iter_mut().skip(first_frame) {
+            change.account.clone_from(&account);
+            change.time = time;
+        }
+        self.or_whole(known, start, mark)?;
+        self.frame = outer;
+        Ok(())
+    }
+
+    fn change(&mut self) -> Result<(), Halt> {
+        let mark = self.reader.mark()?;
+        let start = self.start();
+        let outer = self.enter();
+        let (mut field, mut value, mut twice) = (None, None, false);
+        if self.reader.peek()? == b'{' {
+            self.members(|scan, name| match name {
+                "field" if field.is_none() => {
+                    field = scan.name_value()?;
+                    Ok(field.is_some())
+                }
+                "value" if value.is_none() => {
+                    value = Some(scan.value()?);
+                    Ok(true)
+                }
+                // Which one counts is the sender's to say: all of the change travels.
+                "field" | "value" => {
+                    twice = true;
+                    Ok(false)
+                }
+                _ => Ok(false),
+            })?;
+        } else {
+            self.skip()?;
+        }
+        if let Some(value) = &value {
+            self.settle(value, field.as_deref());
+        }
+        if let Some(change) = self.batch.changes.get_mut(self.frame) {
+            change.field = field;
+        }
+        self.or_whole(value.is_some() && !twice, start, mark)?;
+        self.frame = outer;
+        Ok(())
+    }
+
+    /// Decides, once the field is known, whether a `value` was a list of items or is an item itself.
+    fn settle(&mut self, value: &Value<'a>, field: Option<&str>) {
+        let elements = self.batch.drafts.iter().skip(value.start.drafts);
+        let any = elements.clone().any(|d| matches!(d.shape, Shape::Element(_)));
+        if any && (value.messaging_product || field == Some("messages")) {
+            return;
+        }
+        // Members that stood before or after the value in its change are no part of it.
+        let others: Vec<_> =
+            self.batch.drafts.drain(value.start.drafts..).filter(|d| !contains(value.raw, d.raw)).collect();
+        self.batch.contacts.all.truncate(value.start.contacts);
+        let draft = Draft { shape: Shape::Value, raw: value.raw, head: Head::default(), change: self.frame };
+        self.batch.drafts.push(draft);
+        self.batch.drafts.extend(others);
+    }
+
+    fn value(&mut self) -> Result<Value<'a>, Halt> {
+        let mark = self.reader.mark()?;
+        let mut value = Value { start: self.start(), ..Value::default() };
+        if self.reader.peek()? == b'{' {
+            let mut metadata = false;
+            self.reader_members(|scan, name| {
+                let token = scan.reader.peek()?;
+                match (&*name, token) {
+                    ("messaging_product", b'"') => {
+                        value.messaging_product = true;
+                        scan.skip()?;
+                    }
+                    ("metadata", b'{') if !metadata => {
+                        metadata = true;
+                        scan.metadata()?;
+                    }
+                    ("contacts", b'[') => scan.elements(Self::contact)?,
+                    (_, b'[') => scan.items(&short(name))?,
+                    _ => scan.stray(Some(name))?,
+                }
+                Ok(())
+            })?;
+        } else {
+            self.skip()?;
+        }
+        value.raw = self.reader.since(mark)?;
+        Ok(value)
+    }
+
+    fn metadata(&mut self) -> Result<(), Halt> {
+        let mark = self.reader.mark()?;
+        let (mut id, mut display, mut odd) = (None, None, false);
+        self.reader_members(|scan, name| {
+            let slot = match &*name {
+                "phone_number_id" => &mut id,
+                "display_phone_number" => &mut display,
+                _ => {
+                    odd = true;
+                    return scan.skip().map(|_| ());
+                }
+            };
+            odd |= slot.is_some();
+            *slot = scan.reader.text()?.and_then(name_of);
+            odd |= slot.is_none();
+            Ok(())
+        })?;
+        if let Some(change) = self.batch.changes.get_mut(self.frame) {
+            change.phone_number_id = id;
+            change.display_phone_number = display;
+        }
+        if odd {
+            let raw = self.reader.since(mark)?;
+            self.push(Shape::Stray(Some(Cow::Borrowed("metadata"))), raw, Head::default())?;
+        }
+        Ok(())
+    }
+
+    fn contact(&mut self) -> Result<(), Halt> {
+        self.room()?;
+        let mark = self.reader.mark()?;
+        let head = self.head()?;
+        let raw = self.reader.since(mark)?;
+        self.batch.contacts.all.push(Contact { raw, head, change: self.frame, matched: false });
+        Ok(())
+    }
+
+    #[expect(clippy::ptr_arg, reason = "the borrowed name is kept as borrowed in each item")]
+    fn items(&mut self, array: &Cow<'a, str>) -> Result<(), Halt> {
+        self.elements(|scan| {
+            let mark = scan.reader.mark()?;
+            let head = scan.head()?;
+            let raw = scan.reader.since(mark)?;
+            scan.push(Shape::Element(array.clone()), raw, head)
+        })
+    }
+
+    /// Consumes an item, noting the members that decide about it.
+    fn head(&mut self) -> Result<Head<'a>, Halt> {
+        let mut head = Head::default();
+        if self.reader.peek()? != b'{' {
+            self.skip()?;
+            return Ok(head);
+        }
+        self.reader.object(|reader, name| {
+            let name = name.decode();
+            if name == "timestamp" {
+                let raw = reader.value()?;
+                head.timestamp = Some(raw.trim_matches('"'));
+                return Ok(());
+            }
+            match head.slot(&name) {
+                Some(slot) => *slot = reader.text()?.filter(|t| !t.is_empty() && t.len() <= MAX_NAME),
+                None => drop(reader.value()?),
+            }
+            Ok::<_, Halt>(())
+        })?;
+        Ok(head)
+    }
+
+    /// Goes through an object; what `known` does not consume becomes an item.
+    fn members(&mut self, mut known: impl FnMut(&mut Self, &str) -> Result<bool, Halt>) -> Result<(), Halt> {
+        self.reader_members(|scan, name| {
+            let before = scan.reader.clone();
+            if !known(scan, &name)? {
+                scan.reader = before;
+                scan.stray(Some(name))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn reader_members(
+        &mut self,
+        mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        let mut reader = self.reader.clone();
+        reader.object(|reader, name| {
+            self.reader = reader.clone();
+            member(self, name.decode())?;
+            *reader = self.reader.clone();
+            Ok::<_, Halt>(())
+        })?;
+        self.reader = reader;
+        Ok(())
+    }
+
+    fn elements(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), Halt>) -> Result<(), Halt> {
+        let mut reader = self.reader.clone();
+        reader.array(|reader| {
+            self.reader = reader.clone();
+            element(self)?;
+            *reader = self.reader.clone();
+            Ok::<_, Halt>(())
+        })?;
+        self.reader = reader;
+        Ok(())
+    }
+
+    fn stray(&mut self, name: Option<Cow<'a, str>>) -> Result<(), Halt> {
+        let raw = self.skip()?;
+        self.push(Shape::Stray(name.map(short)), raw, Head::default())
+    }
+
+    /// A container that lacks what makes it known, or in which nothing was found, is an item itself.
+    fn or_whole(&mut self, known: bool, start: Start, mark: usize) -> Result<(), Halt> {
+        if known && self.batch.drafts.len() > start.drafts {
+            return Ok(());
+        }
+        self.batch.drafts.truncate(start.drafts);
+        self.batch.contacts.all.truncate(start.contacts);
+        let raw = self.reader.since(mark)?;
+        self.push(Shape::Stray(None), raw, Head::default())
+    }
+
+    fn start(&self) -> Start {
+        Start { drafts: self.batch.drafts.len(), contacts: self.batch.contacts.all.len() }
+    }
+
+    /// Opens a frame, and returns the one around it.
+    fn enter(&mut self) -> usize {
+        let outer = self.frame;
+        self.frame = self.batch.changes.len();
+        self.batch.changes.push(Change::default());
+        outer
+    }
+
+    fn push(&mut self, shape: Shape<'a>, raw: &'a str, head: Head<'a>) -> Result<(), Halt> {
+        self.room()?;
+        self.batch.drafts.push(Draft { shape, raw, head, change: self.frame });
+        Ok(())
+    }
+
+    fn room(&self) -> Result<(), Halt> {
+        let used = self.batch.drafts.len() + self.batch.contacts.all.len();
+        if used < self.max_items { Ok(()) } else { Err(Halt::TooMany) }
+    }
+
+    fn name_value(&mut self) -> Result<Option<Cow<'a, str>>, Halt> {
+        Ok(self.reader.text()?.and_then(name_of))
+    }
+
+    fn skip(&mut self) -> Result<&'a str, Halt> {
+        Ok(self.reader.value()?)
+    }
+}
+
+impl<'a> Head<'a> {
+    fn slot(&mut self, name: &str) -> Option<&mut Option<Text<'a>>> {
+        Some(match name {
+            "id" => &mut self.id,
+            "type" => &mut self.kind,
+            "from" => &mut self.from,
+            "from_user_id" => &mut self.from_user_id,
+            "status" => &mut self.status,
+            "recipient_id" => &mut self.recipient_id,
+            "recipient_user_id" => &mut self.recipient_user_id,
+            "wa_id" => &mut self.wa_id,
+            "user_id" => &mut self.user_id,
+            "to" => &mut self.to,
+            "to_user_id" => &mut self.to_user_id,
+            "event" => &mut self.event,
+            "direction" => &mut self.direction,
+            "group_id" => &mut self.group_id,
+            "recipient_type" => &mut self.recipient_type,
+            "recipient_participant_id" => &mut self.participant_id,
+            "recipient_participant_user_id" => &mut self.participant_user_id,
+            _ => return None,
+        })
+    }
+
+    fn is_group_status(&self) -> bool {
+        self.recipient_type.is_some_and(|t| t.decode() == "group")
+    }
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn id(&self) -> Option<Cow<'a, str>> {
+        self.head.id.map(Text::decode)
+    }
+
+    /// The participant of a group on whom a status reports.
+    pub(crate) fn participant(&self) -> Option<Cow<'a, str>> {
+        if !self.head.is_group_status() {
+            return None;
+        }
+        self.head.participant_id.or(self.head.participant_user_id).map(Text::decode)
+    }
+
+    /// The group chat that the item belongs to.
+    pub(crate) fn group(&self) -> Option<Cow<'a, str>> {
+        let named = self.head.is_group_status().then_some(self.head.recipient_id).flatten();
+        self.head.group_id.or(named).map(Text::decode)
+    }
+
+    /// The person whom the item concerns: a number where there is one, else a user id.
+    pub(crate) fn subject(&self, change: &Change<'a>) -> Option<Cow<'a, str>> {
+        let head = &self.head;
+        if head.is_group_status() {
+            return self.participant();
+        }
+        let outbound = self.is_outbound(change);
+        let order = if outbound {
+            [head.to, head.to_user_id, head.recipient_id, head.recipient_user_id, head.wa_id, head.user_id]
+        } else {
+            [
+                head.from,
+                head.wa_id,
+                head.recipient_id,
+                head.from_user_id,
+                head.user_id,
+                head.recipient_user_id,
+            ]
+        };
+        let first = order.into_iter().flatten().next();
+        first.or(if outbound { None } else { head.to.or(head.to_user_id) }).map(Text::decode)
+    }
+
+    /// Another name of the same person, by which its contact may be found.
+    pub(crate) fn other_name(&self) -> Option<Cow<'a, str>> {
+        let head = &self.head;
+        head.from_user_id.or(head.user_id).or(head.recipient_user_id).or(head.to_user_id).map(Text::decode)
+    }
+
+    /// What the business itself sent: an echo, or a call that it placed.
+    fn is_outbound(&self, change: &Change<'a>) -> bool {
+        let placed = self.head.direction.is_some_and(|d| d.decode() == "BUSINESS_INITIATED");
+        let echo = matches!(&self.shape, Shape::Element(name) if name == "message_echoes");
+        let own = self.head.from.is_some()
+            && change.display_phone_number.is_some()
+            && self.head.from.map(Text::decode) == change.display_phone_number;
+        placed || echo || own
+    }
+}
+
+/// An element of `contacts`.
+struct Contact<'a> {
+    raw: &'a str,
+    head: Head<'a>,
+    change: usize,
+    matched: bool,
+}
+
+/// The contacts of a batch.
+#[derive(Default)]
+pub(crate) struct Contacts<'a> {
+    all: Vec<Contact<'a>>,
+    by_name: Option<HashMap<(usize, Cow<'a, str>), usize>>,
+}
+
+impl<'a> Contacts<'a> {
+    /// The contact with one of these names among those of a change.
+    pub(crate) fn take(&mut self, change: usize, name: &str, other: Option<&str>) -> Option<&'a str> {
+        let at = self.find(change, name).or_else(|| self.find(change, other?))?;
+        let contact = self.all.get_mut(at)?;
+        contact.matched = true;
+        Some(contact.raw)
+    }
+
+    /// Contacts that no item took: items themselves.
+    pub(crate) fn unmatched(self) -> impl Iterator<Item = Draft<'a>> {
+        self.all.into_iter().filter(|c| !c.matched).map(|c| Draft {
+            shape: Shape::Stray(Some(Cow::Borrowed("contacts"))),
+            raw: c.raw,
+            head: c.head,
+            change: c.change,
+        })
+    }
+
+    /// A few contacts are looked through; many are indexed first, so that the work stays linear.
+    fn find(&mut self, change: usize, name: &str) -> Option<usize> {
+        if self.all.len() <= FEW {
+            return self.all.iter().position(|c| c.change == change && c.attachable() && c.is_named(name));
+        }
+        let index = self.by_name.get_or_insert_with(|| {
+            let mut index = HashMap::with_capacity(self.all.len());
+            for (at, contact) in self.all.iter().enumerate().filter(|(_, c)| c.attachable()) {
+                for name in contact.names() {
+                    index.entry((contact.change, name.decode())).or_insert(at);
+                }
+            }
+            index
+        });
+        index.get(&(change, Cow::Borrowed(name))).copied()
+    }
+}
+
+impl<'a> Contact<'a> {
+    /// A contact is repeated in each of its items: a huge one would multiply the batch.
+    const fn attachable(&self) -> bool {
+        self.raw.len() <= MAX_CONTACT
+    }
+
+    fn names(&self) -> impl Iterator<Item = Text<'a>> {
+        [self.head.wa_id, self.head.user_id].into_iter().flatten()
+    }
+
+    fn is_named(&self, name: &str) -> bool {
+        self.names().any(|n| n.decode() == name)
+    }
+}
+
+fn name_of(text: Text<'_>) -> Option<Cow<'_, str>> {
+    (!text.is_empty() && text.len() <= MAX_NAME).then(|| text.decode())
+}
+
+/// A member's name as context; one beyond all measure is not repeated in every item.
+fn short(name: Cow<'_, str>) -> Cow<'_, str> {
+    if name.len() <= MAX_NAME { name } else { Cow::Borrowed("") }
+}
+
+/// Whether `inner` is a part of `outer`, both being parts of one text.
+fn contains(outer: &str, inner: &str) -> bool {
+    outer.as_bytes().as_ptr_range().contains(&inner.as_ptr())
+}
+
+// Identifiers are far shorter; what is longer is content.
+const MAX_NAME: usize = 256;
+const MAX_CONTACT: usize = 2048;
+const FEW: usize = 8;
+const NO_FRAME: usize = usize::MAX;

@@ -1,0 +1,427 @@
+//! A one-pass reader of JSON text that hands out spans of the input instead of building values.
+//!
+//! It accepts exactly the texts of [RFC 8259](https://www.rfc-editor.org/rfc/rfc8259), to any depth, in one forward
+//! pass and with one bit of memory per level of nesting. It never recurses: a hostile text cannot exhaust the stack.
+
+use std::borrow::Cow;
+
+/// The text is not JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not JSON")]
+pub struct NotJson;
+
+/// A position in a JSON text.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader at the start of `text`.
+    pub const fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// The first byte of the next token, without consuming it.
+    ///
+    /// # Errors
+    /// At the end of the text.
+    #[inline]
+    pub fn peek(&mut self) -> Result<u8, NotJson> {
+        loop {
+            match self.text.as_bytes().get(self.at) {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                Some(&other) => return Ok(other),
+                None => return Err(NotJson),
+            }
+        }
+    }
+
+    /// Reads an object: `member` is called with each name, and must consume the value.
+    ///
+    /// # Errors
+    /// When the text is not JSON, or `member` refuses.
+    pub fn object<E: From<NotJson>>(
+        &mut self,
+        mut member: impl FnMut(&mut Self, Text<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.expect(b'{')?;
+        if self.peek()? == b'}' {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            let name = self.name()?;
+            member(self, name)?;
+            if self.closes(b'}')? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads an array: `element` is called at each element, and must consume it.
+    ///
+    /// # Errors
+    /// When the text is not JSON, or `element` refuses.
+    pub fn array<E: From<NotJson>>(
+        &mut self,
+        mut element: impl FnMut(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.expect(b'[')?;
+        if self.peek()? == b']' {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            element(self)?;
+            if self.closes(b']')? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Consumes a value and returns its text.
+    ///
+    /// # Errors
+    /// When the text is not JSON.
+    pub fn value(&mut self) -> Result<&'a str, NotJson> {
+        let first = self.peek()?;
+        let start = self.at;
+        self.skip(first)?;
+        self.text.get(start..self.at).ok_or(NotJson)
+    }
+
+    /// Consumes a value and returns it if it is a string.
+    ///
+    /// # Errors
+    /// When the text is not JSON.
+    pub fn text(&mut self) -> Result<Option<Text<'a>>, NotJson> {
+        if self.peek()? == b'"' {
+            return self.string().map(Some);
+        }
+        self.value().map(|_| None)
+    }
+
+    /// Where the next token starts, for [`Reader::since`].
+    ///
+    /// # Errors
+    /// At the end of the text.
+    pub fn mark(&mut self) -> Result<usize, NotJson> {
+        self.peek()?;
+        Ok(self.at)
+    }
+
+    /// The text consumed since `mark`.
+    ///
+    /// # Errors
+    /// When `mark` is not of this text.
+    pub fn since(&self, mark: usize) -> Result<&'a str, NotJson> {
+        self.text.get(mark..self.at).ok_or(NotJson)
+    }
+
+    /// Checks that only white space is left.
+    ///
+    /// # Errors
+    /// When something else is left.
+    pub fn end(&mut self) -> Result<(), NotJson> {
+        if self.peek().is_ok() { Err(NotJson) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn expect(&mut self, byte: u8) -> Result<(), NotJson> {
+        if self.peek()? != byte {
+            return Err(NotJson);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// A member's name with the colon after it.
+    #[inline]
+    fn name(&mut self) -> Result<Text<'a>, NotJson> {
+        if self.peek()? != b'"' {
+            return Err(NotJson);
+        }
+        let name = self.string()?;
+        self.expect(b':')?;
+        Ok(name)
+    }
+
+    /// After a value: consumes `close` (true) or a comma (false).
+    #[inline]
+    fn closes(&mut self, close: u8) -> Result<bool, NotJson> {
+        let next = self.peek()?;
+        self.at += 1;
+        match next {
+            b',' => Ok(false),
+            b if b == close => Ok(true),
+            _ => Err(NotJson),
+        }
+    }
+
+    fn skip(&mut self, first: u8) -> Result<(), NotJson> {
+        match first {
+            b'"' => self.string().map(|_| ()),
+            b'{' | b'[' => self.skip_nested(),
+            other => self.skip_scalar(other),
+        }
+    }
+
+    fn skip_scalar(&mut self, first: u8) -> Result<(), NotJson> {
+        match first {
+            b't' => self.literal("true"),
+            b'f' => self.literal("false"),
+            b'n' => self.literal("null"),
+            _ => self.number(),
+        }
+    }
+
+    /// Skips an object or array without recursion.
+    fn skip_nested(&mut self) -> Result<(), NotJson> {
+        let mut open = Levels::default();
+        loop {
+            // At a value.
+            match self.peek()? {
+                bracket @ (b'{' | b'[') => {
+                    self.at += 1;
+                    let object = bracket == b'{';
+                    if self.peek()? != close_of(object) {
+                        open.push(object);
+                        if object {
+                            self.name()?;
+                        }
+                        continue;
+                    }
+                    self.at += 1;
+                }
+                b'"' => {
+                    self.string()?;
+                }
+                other => self.skip_scalar(other)?,
+            }
+            // After a value.
+            loop {
+                let Some(object) = open.top() else { return Ok(()) };
+                if self.closes(close_of(object))? {
+                    open.pop();
+                    continue;
+                }
+                if object {
+                    self.name()?;
+                }
+                break;
+            }
+        }
+    }
+
+    /// A string, from its opening quote.
+    #[inline]
+    fn string(&mut self) -> Result<Text<'a>, NotJson> {
+        let bytes = self.text.as_bytes();
+        let start = self.at + 1;
+        let mut at = start;
+        let mut escaped = false;
+        loop {
+            at = next_special(bytes, at);
+            match bytes.get(at) {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    at = after_escape(bytes, at)?;
+                }
+                _ => return Err(NotJson),
+            }
+        }
+        self.at = at + 1;
+        let inner = self.text.get(start..at).ok_or(NotJson)?;
+        Ok(Text { inner, escaped })
+    }
+
+    fn literal(&mut self, word: &str) -> Result<(), NotJson> {
+        let end = self.at + word.len();
+        if self.text.as_bytes().get(self.at..end) != Some(word.as_bytes()) {
+            return Err(NotJson);
+        }
+        self.at = end;
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), NotJson> {
+        self.take(b"-");
+        if !self.take(b"0") {
+            self.digits()?;
+        }
+        if self.take(b".") {
+            self.digits()?;
+        }
+        if self.take(b"eE") {
+            self.take(b"+-");
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, any_of: &[u8]) -> bool {
+        let taken = self.text.as_bytes().get(self.at).is_some_and(|b| any_of.contains(b));
+        self.at += usize::from(taken);
+        taken
+    }
+
+    fn digits(&mut self) -> Result<(), NotJson> {
+        let start = self.at;
+        while self.text.as_bytes().get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        if self.at == start { Err(NotJson) } else { Ok(()) }
+    }
+}
+
+/// A JSON string as it stands between its quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Text<'a> {
+    inner: &'a str,
+    escaped: bool,
+}
+
+impl<'a> Text<'a> {
+    /// The name to compare with: unescaped only where that is needed.
+    #[inline]
+    pub fn decode(self) -> Cow<'a, str> {
+        if self.escaped { Cow::Owned(unescape(self.inner)) } else { Cow::Borrowed(self.inner) }
+    }
+
+    /// Length between the quotes, in bytes: never less than that of the decoded text.
+    pub const fn len(self) -> usize {
+        self.inner.len()
+    }
+
+    /// Whether nothing stands between the quotes.
+    pub const fn is_empty(self) -> bool {
+        self.inner.is_empty()
+    }
+}
+
+/// Appends `text` as a JSON string.
+pub fn write_string(out: &mut String, text: &str) {
+    out.push('"');
+    if text.is_ascii() && next_special(text.as_bytes(), 0) == text.len() {
+        out.push_str(text);
+    } else {
+        text.chars().for_each(|c| write_char(out, c));
+    }
+    out.push('"');
+}
+
+fn write_char(out: &mut String, c: char) {
+    match c {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        c if c < ' ' => {
+            out.push_str("\\u00");
+            for nibble in [u32::from(c) >> 4, u32::from(c) & 15] {
+                out.push(char::from_digit(nibble, 16).unwrap_or('0'));
+            }
+        }
+        // Not allowed in XML, and so not in a queue message either.
+        '\u{fffe}' => out.push_str("\\ufffe"),
+        '\u{ffff}' => out.push_str("\\uffff"),
+        c => out.push(c),
+    }
+}
+
+/// Names that cannot be decoded (half a surrogate pair) are compared and passed on as they are written.
+fn unescape(inner: &str) -> String {
+    let mut literal = String::with_capacity(inner.len() + 2);
+    literal.push('"');
+    literal.push_str(inner);
+    literal.push('"');
+    serde_json::from_str(&literal).unwrap_or_else(|_| inner.to_owned())
+}
+
+/// The first position from `at` on that holds a quote, a backslash or a control character, or the end.
+#[inline]
+fn next_special(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(Ok(word)) = bytes.get(at..at + 8).map(<[u8; 8]>::try_from) {
+        let found = specials(u64::from_le_bytes(word));
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|&b| b >= b' ' && b != b'"' && b != b'\\') {
+        at += 1;
+    }
+    at
+}
+
+/// The high bit of each byte that is special; bits above the lowest one set may be false, the lowest never is.
+#[inline]
+const fn specials(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let quote = word ^ (ONES * b'"' as u64);
+    let backslash = word ^ (ONES * b'\\' as u64);
+    let is_quote = quote.wrapping_sub(ONES) & !quote;
+    let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
+    let is_control = word.wrapping_sub(ONES * b' ' as u64) & !word;
+    (is_quote | is_backslash | is_control) & HIGH
+}
+
+#[inline]
+fn after_escape(bytes: &[u8], backslash: usize) -> Result<usize, NotJson> {
+    match bytes.get(backslash + 1) {
+        Some(b'u') => {
+            let digits = bytes.get(backslash + 2..backslash + 6).ok_or(NotJson)?;
+            if digits.iter().all(u8::is_ascii_hexdigit) { Ok(backslash + 6) } else { Err(NotJson) }
+        }
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(backslash + 2),
+        _ => Err(NotJson),
+    }
+}
+
+const fn close_of(object: bool) -> u8 {
+    if object { b'}' } else { b']' }
+}
+
+/// Which levels are objects: a stack of bits, the top 63 of it in a register.
+struct Levels {
+    /// Below a leading one bit, so that the length is known.
+    near: u64,
+    far: Vec<u64>,
+}
+
+impl Default for Levels {
+    fn default() -> Self {
+        Self { near: EMPTY, far: Vec::new() }
+    }
+}
+
+impl Levels {
+    #[inline]
+    fn push(&mut self, object: bool) {
+        if self.near & FULL != 0 {
+            self.far.push(self.near);
+            self.near = EMPTY;
+        }
+        self.near = self.near << 1 | u64::from(object);
+    }
+
+    #[inline]
+    fn top(&self) -> Option<bool> {
+        (self.near != EMPTY).then_some(self.near & 1 == 1)
+    }
+
+    #[inline]
+    fn pop(&mut self) {
+        self.near >>= 1;
+        if self.near == EMPTY
+            && let Some(below) = self.far.pop()
+        {
+            self.near = below;
+        }
+    }
+}
+
+const EMPTY: u64 = 1;
+const FULL: u64 = 1 << 63;
