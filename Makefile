@@ -23,7 +23,7 @@ PEERS ?= ../shared/bench
 export BENCH_WORK ?= $(CACHE)/bench
 RUNS ?= 5
 FUZZ_SECONDS ?= 600
-FUZZ_TARGETS = $(sort $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs))))
+FUZZ_TARGETS = $(sort $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs))))
 SERVE_FLAGS ?= --demo
 LAMBDAS := webhook pii
 
