@@ -1,1 +1,14 @@
-//! To be written.
+//! The ports over memory, files and an embedded database: what the stack runs on with no account.
+
+mod codec;
+mod key_wrapper;
+pub mod memory;
+mod root;
+mod seal;
+mod secrets;
+mod store;
+
+pub use key_wrapper::LocalKeyWrapper;
+pub use root::{RootKey, RootKeyError};
+pub use secrets::{EnvSecrets, FileSecrets, SecretsDirError};
+pub use store::{DeadLetterEntry, Depth, Handle, OpenError, Received, Store, StoreError, StoreOptions};
