@@ -22,6 +22,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 PEERS ?= ../shared/bench
 export BENCH_WORK ?= $(CACHE)/bench
 RUNS ?= 5
+LOAD_MESSAGES ?= 100000
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS = $(sort $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs))))
 SERVE_FLAGS ?= --demo
@@ -72,7 +73,7 @@ bench-peers: ## Our column beside the peers' ($PEERS has run-peers; RUNS rounds;
 	"$(PEERS)/run-peers" run --runs $(RUNS) --extra "$(BENCH_WORK)/ours.json" --ours ours
 load: ## 100 000 messages from several senders, SIGKILL in the middle, nothing lost or doubled
 	cargo build --release --locked --package portcullis-cli
-	PORTCULLIS_BIN="$(TARGET)/release/portcullis" cargo test --locked --package portcullis-tests --test load -- --ignored --nocapture
+	PORTCULLIS_BIN="$(TARGET)/release/portcullis" LOAD_MESSAGES=$(LOAD_MESSAGES) cargo test --locked --package portcullis-tests --test load -- --nocapture
 size: lambda ## Sizes of the Lambda binaries as shipped
 	@cd "$(TARGET)/lambda" && wc -c $(addsuffix /bootstrap,$(LAMBDAS))
 
