@@ -1,5 +1,7 @@
 //! Properties of the envelope.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test support: a panic is a failed test")]
+
 use std::collections::HashSet;
 
 use portcullis_pii::envelope::{

@@ -80,6 +80,7 @@ fn hmac_matches_rfc_4231() {
         ("7", vec![0xaa; 131], long_key, "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"),
     ];
     for (name, key, message, tag) in table {
-        assert_eq!(&hex::encode(Mac::new(&key).tag(&[message]))[..tag.len()], tag, "case {name}");
+        let made = hex::encode(Mac::new(&key).tag(&[message]));
+        assert_eq!(made.get(..tag.len()), Some(tag), "case {name}");
     }
 }

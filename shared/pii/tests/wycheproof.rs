@@ -1,5 +1,7 @@
 //! Project Wycheproof's vectors, run through the very functions that the envelope is made of.
 
+#![expect(clippy::panic, reason = "test support: a panic is a failed test")]
+
 use portcullis_pii::envelope::hazmat::{Gcm, Mac, Prk, same};
 use wycheproof::{TestResult, aead, hkdf, mac};
 

@@ -1,5 +1,7 @@
 //! A key wrapper and a subject-keys table in memory.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "test support: a panic is a failed test")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::sync::atomic::Ordering::SeqCst;

@@ -1,5 +1,7 @@
 //! The vectors of docs/ENVELOPE.md: read, checked and made. Shared with the test that runs the Python implementation.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "test support: a panic is a failed test")]
+
 use portcullis_pii::envelope::{OpenError, hazmat};
 use portcullis_pii::{Purpose, RecordBinding, RecordOpener, SubjectId, SubjectKey};
 use serde::{Deserialize, Serialize};
