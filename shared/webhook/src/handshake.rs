@@ -60,6 +60,13 @@ impl<'a> Handshake<'a> {
     }
 }
 
+impl Handshake<'_> {
+    /// Whether it has all three parameters: only then may another token be the answer.
+    pub const fn is_complete(&self) -> bool {
+        self.mode.is_some() && self.token.is_some() && self.challenge.is_some()
+    }
+}
+
 impl fmt::Debug for Handshake<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handshake").field("mode", &self.mode).finish_non_exhaustive()

@@ -103,6 +103,29 @@ impl<'a> Reader<'a> {
         self.value().map(|_| None)
     }
 
+    /// Consumes a value and returns it decoded if it is a string: as [`Reader::text`] and [`Text::decode`], in one pass.
+    ///
+    /// For the one large string of a document: it reserves room for all the text that is left.
+    ///
+    /// # Errors
+    /// When the text is not JSON, or the string holds half a surrogate pair.
+    pub fn decoded(&mut self) -> Result<Option<Cow<'a, str>>, NotJson> {
+        if self.peek()? != b'"' {
+            return self.value().map(|_| None);
+        }
+        let bytes = self.text.as_bytes();
+        let start = self.at + 1;
+        let clean = next_special(bytes, start);
+        if bytes.get(clean) == Some(&b'"') {
+            self.at = clean + 1;
+            return Ok(self.text.get(start..clean).map(Cow::Borrowed));
+        }
+        let (text, end) = decode(bytes.get(start..).ok_or(NotJson)?)?;
+        self.at = start + end + 1;
+        // At the end of the text the closing quote is missing.
+        if self.at > bytes.len() { Err(NotJson) } else { Ok(Some(Cow::Owned(text))) }
+    }
+
     /// Where the next token starts, for [`Reader::since`].
     ///
     /// # Errors
@@ -332,27 +355,110 @@ fn write_char(out: &mut String, c: char) {
 
 /// Names that cannot be decoded (half a surrogate pair) are compared and passed on as they are written.
 fn unescape(inner: &str) -> String {
-    let mut literal = String::with_capacity(inner.len() + 2);
-    literal.push('"');
-    literal.push_str(inner);
-    literal.push('"');
-    serde_json::from_str(&literal).unwrap_or_else(|_| inner.to_owned())
+    decode(inner.as_bytes()).map_or_else(|_| inner.to_owned(), |(text, _)| text)
+}
+
+/// Decodes a string up to its closing quote or the end of `bytes`, and says where that is.
+fn decode(bytes: &[u8]) -> Result<(String, usize), NotJson> {
+    // Whole words are copied and the position moved by what was clean in them: hence the room for one more word.
+    let mut out = vec![0; bytes.len() + WORD];
+    let (mut at, mut to) = (0, 0);
+    loop {
+        let clean = copy_clean(bytes, at, &mut out, to);
+        at += clean;
+        to += clean;
+        match bytes.get(at) {
+            None | Some(b'"') => break,
+            Some(b'\\') => {
+                let (c, after) = escaped_char(bytes, at)?;
+                at = after;
+                to += c.encode_utf8(out.get_mut(to..).filter(|o| o.len() >= 4).ok_or(NotJson)?).len();
+            }
+            Some(_) => return Err(NotJson),
+        }
+    }
+    out.truncate(to);
+    Ok((String::from_utf8(out).map_err(|_| NotJson)?, at))
+}
+
+/// Copies bytes from `at` up to the next special one, and returns their number.
+#[inline]
+fn copy_clean(bytes: &[u8], at: usize, out: &mut [u8], to: usize) -> usize {
+    let mut n = 0;
+    while let (Some(Ok(word)), Some(slot)) =
+        (bytes.get(at + n..at + n + WORD).map(<[u8; WORD]>::try_from), out.get_mut(to + n..to + n + WORD))
+    {
+        slot.copy_from_slice(&word);
+        let found = specials(u64::from_le_bytes(word));
+        if found != 0 {
+            return n + (found.trailing_zeros() / 8) as usize;
+        }
+        n += WORD;
+    }
+    while let (Some(&b), Some(slot)) = (bytes.get(at + n), out.get_mut(to + n)) {
+        if is_special(b) {
+            break;
+        }
+        *slot = b;
+        n += 1;
+    }
+    n
+}
+
+/// The character that an escape stands for, and the position after it.
+#[inline]
+fn escaped_char(bytes: &[u8], backslash: usize) -> Result<(char, usize), NotJson> {
+    let plain = match bytes.get(backslash + 1) {
+        Some(&c @ (b'"' | b'\\' | b'/')) => char::from(c),
+        Some(b'n') => '\n',
+        Some(b'u') => return unicode_escape(bytes, backslash),
+        Some(b't') => '\t',
+        Some(b'r') => '\r',
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        _ => return Err(NotJson),
+    };
+    Ok((plain, backslash + 2))
+}
+
+fn unicode_escape(bytes: &[u8], backslash: usize) -> Result<(char, usize), NotJson> {
+    let high = code_unit(bytes, backslash)?;
+    if let Some(c) = char::from_u32(high) {
+        return Ok((c, backslash + 6));
+    }
+    let low = code_unit(bytes, backslash + 6)?;
+    if !(0xD800..0xDC00).contains(&high) || !(0xDC00..0xE000).contains(&low) {
+        return Err(NotJson);
+    }
+    let c = char::from_u32(0x1_0000 + ((high - 0xD800) << 10) + (low - 0xDC00)).ok_or(NotJson)?;
+    Ok((c, backslash + 12))
+}
+
+/// The number in `\uXXXX`.
+fn code_unit(bytes: &[u8], backslash: usize) -> Result<u32, NotJson> {
+    let Some([b'\\', b'u', digits @ ..]) = bytes.get(backslash..backslash + 6) else { return Err(NotJson) };
+    digits.iter().try_fold(0, |n, d| Some(n << 4 | char::from(*d).to_digit(16)?)).ok_or(NotJson)
 }
 
 /// The first position from `at` on that holds a quote, a backslash or a control character, or the end.
 #[inline]
 fn next_special(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(Ok(word)) = bytes.get(at..at + 8).map(<[u8; 8]>::try_from) {
+    while let Some(Ok(word)) = bytes.get(at..at + WORD).map(<[u8; WORD]>::try_from) {
         let found = specials(u64::from_le_bytes(word));
         if found != 0 {
             return at + (found.trailing_zeros() / 8) as usize;
         }
-        at += 8;
+        at += WORD;
     }
-    while bytes.get(at).is_some_and(|&b| b >= b' ' && b != b'"' && b != b'\\') {
+    while bytes.get(at).is_some_and(|&b| !is_special(b)) {
         at += 1;
     }
     at
+}
+
+#[inline]
+const fn is_special(b: u8) -> bool {
+    b < b' ' || b == b'"' || b == b'\\'
 }
 
 /// The high bit of each byte that is special; bits above the lowest one set may be false, the lowest never is.
@@ -423,5 +529,179 @@ impl Levels {
     }
 }
 
+const WORD: usize = 8;
 const EMPTY: u64 = 1;
 const FULL: u64 = 1 << 63;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::de::IgnoredAny;
+
+    use super::*;
+
+    fn accepts(text: &str) -> bool {
+        let mut reader = Reader::new(text);
+        reader.value().is_ok() && reader.end().is_ok()
+    }
+
+    #[test]
+    fn texts_are_accepted_exactly_as_rfc_8259_has_it() {
+        for good in [
+            "0",
+            "-0",
+            "10",
+            "-1.5e+10",
+            "1E5",
+            "0.0",
+            "true",
+            "false",
+            "null",
+            "\"\"",
+            "[]",
+            "{}",
+            " \t\r\n1 ",
+            "[1,[2,[{}]]]",
+            r#"{"a":{"b":[]},"a":1}"#,
+            r#""\u00e9\n\"\\\/\b\f\r\t""#,
+            r#""\ud83d""#,
+            "\"\u{7f}é😀\"",
+        ] {
+            assert!(accepts(good), "{good}");
+        }
+        for bad in [
+            "",
+            " ",
+            "01",
+            "-",
+            "+1",
+            ".5",
+            "1.",
+            "1e",
+            "1e+",
+            "0x1",
+            "NaN",
+            "tru",
+            "truee",
+            "nul",
+            "'a'",
+            "\"",
+            "\"a",
+            "\"\\\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12g4\"",
+            "\"\n\"",
+            "\"\u{0}\"",
+            "[",
+            "]",
+            "[1",
+            "[1,",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "{",
+            "}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{1:1}",
+            "{\"a\":1 \"b\":2}",
+            "[}",
+            "{]",
+            "[1}",
+            "{\"a\":1]",
+            "1 2",
+            "[]]",
+            "{}{}",
+            "\u{feff}1",
+            "[1]\u{a0}",
+            "/**/1",
+            "[1,\u{b}2]",
+        ] {
+            assert!(!accepts(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_followed_to_any_depth_without_recursion() {
+        for depth in [1, 62, 63, 64, 65, 127, 128, 500, 1_000_000] {
+            let arrays = "[".repeat(depth) + &"]".repeat(depth);
+            assert!(accepts(&arrays), "{depth}");
+            assert!(!accepts(&arrays[1..]) && !accepts(&arrays[..arrays.len() - 1]), "{depth}");
+            let mixed = "[{\"a\":".repeat(depth) + "1" + &"}]".repeat(depth);
+            assert!(accepts(&mixed), "{depth}");
+            let crossed = "[{\"a\":".repeat(depth) + "1" + &"}]".repeat(depth - 1) + "]}";
+            assert!(!accepts(&crossed), "{depth}");
+        }
+    }
+
+    #[test]
+    fn values_are_handed_out_byte_for_byte() {
+        let mut reader = Reader::new(" [ {\"a\" : [1 , 2]} ,\"x\\/y\", 1.50 ] ");
+        let mut values = Vec::new();
+        reader
+            .array(|r| {
+                values.push(r.value()?);
+                Ok::<_, NotJson>(())
+            })
+            .unwrap();
+        reader.end().unwrap();
+        assert_eq!(values, ["{\"a\" : [1 , 2]}", "\"x\\/y\"", "1.50"]);
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_json_but_has_no_decoded_form() {
+        for half in [r#""\ud83d""#, r#""\ude00""#, r#""\ud83dx""#, r#""\ud83d\u0041""#, r#""\ude00\ud83d""#] {
+            assert!(accepts(half) && Reader::new(half).decoded().is_err(), "{half}");
+            let text = Reader::new(half).text().unwrap().unwrap();
+            assert_eq!(text.decode(), half.trim_matches('"'), "passed on as written");
+        }
+    }
+
+    /// JSON, near-JSON and noise, with the characters that matter to a scanner.
+    fn texts() -> impl Strategy<Value = String> {
+        prop_oneof![
+            r#"[\[\]{}:,"\\u0-9a-fnrtE+. -]{0,40}"#,
+            any::<String>().prop_map(|s| serde_json::to_string(&s).unwrap()),
+            (r#"[ -~é\n]{0,40}"#, any::<String>()).prop_map(|(a, b)| format!(r#"{{"{a}":["{b}",{{}}]}}"#)),
+            proptest::collection::vec(any::<char>(), 0..40)
+                .prop_map(|c| {
+                    c.iter().map(|c| format!("\\u{:04x}", u32::from(*c) & 0xffff)).collect::<String>()
+                })
+                .prop_map(|s| format!("\"{s}\"")),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn verdict_is_that_of_serde_json(text in texts()) {
+            prop_assert_eq!(accepts(&text), serde_json::from_str::<IgnoredAny>(&text).is_ok());
+        }
+
+        #[test]
+        fn decoded_strings_are_those_of_serde_json(text in texts()) {
+            if text.starts_with('"') && let Ok(expected) = serde_json::from_str::<String>(&text) {
+                let mut reader = Reader::new(&text);
+                prop_assert_eq!(reader.decoded().unwrap().unwrap(), expected.as_str());
+                prop_assert!(reader.end().is_ok());
+                prop_assert_eq!(Reader::new(&text).text().unwrap().unwrap().decode(), expected);
+            } else if text.starts_with('"') {
+                let mut reader = Reader::new(&text);
+                prop_assert!(reader.decoded().is_err() || reader.end().is_err());
+            }
+        }
+
+        #[test]
+        fn written_strings_are_read_back_and_fit_a_queue_message(text in any::<String>()) {
+            let mut out = String::new();
+            write_string(&mut out, &text);
+            prop_assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+            let allowed = out.chars().all(|c| c >= ' ' && !('\u{fffe}'..='\u{ffff}').contains(&c));
+            prop_assert!(allowed, "{out:?}");
+        }
+    }
+}

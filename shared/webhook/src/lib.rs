@@ -20,6 +20,6 @@ pub use kind::Kind;
 pub use message::{Body, ClaimTicket, MessageContext, QueueMessage};
 pub use queue::{ClaimCheck, ClaimCheckError, ItemQueue, Lane, Outgoing, QueueError, SendFailure};
 pub use route::{MAX_ITEMS, route};
-pub use routed::Routed;
+pub use routed::{Claim, Routed};
 pub use secrets::{SecretFormatError, WebhookSecrets};
 pub use signature::{AppSecrets, SIGNATURE_HEADER, SignatureError, VerifiedWebhook, sign, verify};

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use aws_lc_rs::digest::{SHA256, digest};
+
 use crate::json::write_string;
 use crate::{ClaimTicket, Kind, Lane, Outgoing, Pseudonym};
 
@@ -61,11 +63,16 @@ impl Routed<'_> {
         })
     }
 
-    /// What is put into the claim-check bucket: a [`crate::MessageContext`] as JSON.
-    pub fn claim_object(&self) -> String {
-        let mut out = String::with_capacity(self.payload_len() + ROOM);
-        self.write_context(&mut out);
-        out
+    /// What is put into the claim-check bucket: a [`crate::MessageContext`] as JSON, and the ticket for it.
+    ///
+    /// The key comes from the content, so that the same item sent again finds the same object, and another object
+    /// never takes its place.
+    pub fn claim(&self) -> Claim {
+        let mut object = String::with_capacity(self.payload_len() + ROOM);
+        self.write_context(&mut object);
+        let sha256 = hex::encode(digest(&SHA256, object.as_bytes()));
+        let key = format!("{}/{}/{sha256}", self.lane().as_str(), self.conversation);
+        Claim { ticket: ClaimTicket { key, bytes: object.len() as u64, sha256 }, object }
     }
 
     /// Whether SQS would refuse the item itself for a character that XML 1.0 does not have (U+FFFE, U+FFFF): it then
@@ -117,6 +124,20 @@ impl Routed<'_> {
         out.push_str(r#""item":"#);
         out.push_str(self.item);
         out.push('}');
+    }
+}
+
+/// An item on its way through the claim-check bucket.
+pub struct Claim {
+    /// What travels on the queue.
+    pub ticket: ClaimTicket,
+    /// What is stored.
+    pub object: String,
+}
+
+impl std::fmt::Debug for Claim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Claim").field("ticket", &self.ticket).finish_non_exhaustive()
     }
 }
 

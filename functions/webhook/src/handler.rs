@@ -1,0 +1,255 @@
+//! Proxy event -> verified batch -> queue -> answer.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use portcullis_base::{Clock, Timestamp};
+use portcullis_lambda::{Failure, Handler, Invocation, Metrics, ProxyEvent, ProxyResponse};
+use portcullis_secrets::{CachedSecrets, SecretError, SecretSource, SecretVersions};
+use portcullis_webhook::{
+    ClaimCheck, ItemQueue, SignatureError, VerifiedWebhook, WebhookSecrets, route, verify,
+};
+
+use crate::answer::{self, Refusal};
+use crate::dispatch::{SendSettings, dispatch};
+use crate::request::Request;
+use crate::subject_dn::common_name_is;
+use crate::tally::{self, Tally};
+
+/// The adapters behind the function: one type for each port.
+pub trait Ports: Send + Sync + 'static {
+    /// Where the webhook's secret is kept.
+    type Secrets: SecretSource + 'static;
+    /// The two queues.
+    type Queue: ItemQueue + 'static;
+    /// The bucket for items over the queue's size limit.
+    type Claims: ClaimCheck + 'static;
+    /// The time.
+    type Clock: Clock + 'static;
+}
+
+/// What the function is made of.
+pub struct Parts<P: Ports> {
+    /// Where the webhook's secret is kept, with the cache in front.
+    pub secrets: CachedSecrets<P::Secrets, P::Clock>,
+    /// The two queues.
+    pub queue: P::Queue,
+    /// The bucket for items over the queue's size limit.
+    pub claims: P::Claims,
+    /// The time.
+    pub clock: P::Clock,
+    /// Where metrics go.
+    pub metrics: Metrics,
+    /// What an operator may set.
+    pub settings: HandlerSettings,
+}
+
+/// What an operator may set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandlerSettings {
+    /// Name of the webhook's secret.
+    pub secret_id: String,
+    /// The path that Meta calls.
+    pub path: String,
+    /// Where mutual TLS is on: the common name that the client certificate must have.
+    pub client_cn: Option<String>,
+    /// How items are queued.
+    pub send: SendSettings,
+}
+
+impl HandlerSettings {
+    /// The defaults, with the name of the secret.
+    pub fn new(secret_id: impl Into<String>) -> Self {
+        Self {
+            secret_id: secret_id.into(),
+            path: "/webhook".to_owned(),
+            client_cn: None,
+            send: SendSettings::default(),
+        }
+    }
+}
+
+/// The webhook's handler.
+pub struct WebhookFunction<P: Ports> {
+    parts: Parts<P>,
+    /// The secret as last parsed, with the versions that it was parsed from.
+    parsed: Mutex<Option<Known>>,
+}
+
+#[derive(Clone)]
+struct Known {
+    versions: Arc<SecretVersions>,
+    secrets: Arc<WebhookSecrets>,
+}
+
+impl<P: Ports> Handler for WebhookFunction<P> {
+    async fn handle(&self, event: &[u8], invocation: &Invocation) -> Result<Vec<u8>, Failure> {
+        let request = Request::read(event).map_err(|_| NOT_A_PROXY_EVENT)?;
+        Ok(self.respond(&request, invocation.deadline).await.to_json())
+    }
+}
+
+impl<P: Ports> WebhookFunction<P> {
+    /// A function over these parts.
+    pub const fn new(parts: Parts<P>) -> Self {
+        Self { parts, parsed: Mutex::new(None) }
+    }
+
+    /// Answers a request that was parsed already: for a server that speaks HTTP itself.
+    pub async fn handle_request(&self, event: &ProxyEvent<'_>, deadline: Timestamp) -> ProxyResponse {
+        self.respond(&Request::from(event), deadline).await
+    }
+
+    async fn respond(&self, request: &Request<'_>, deadline: Timestamp) -> ProxyResponse {
+        let started = self.parts.clock.now();
+        match self.decide(request, started, deadline).await {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                tally::refused(&self.parts.metrics, refusal.as_str(), started, self.parts.clock.now());
+                tracing::info!(reason = refusal.as_str(), "request refused");
+                refusal.into()
+            }
+        }
+    }
+
+    async fn decide(
+        &self,
+        request: &Request<'_>,
+        started: Timestamp,
+        deadline: Timestamp,
+    ) -> Result<ProxyResponse, Refusal> {
+        if request.path != self.parts.settings.path {
+            return Err(Refusal::NoSuchPath);
+        }
+        self.check_client(request)?;
+        match &*request.method {
+            "GET" => self.shake_hands(request).await,
+            "POST" => self.accept(request, started, deadline).await,
+            _ => Err(Refusal::MethodNotAllowed),
+        }
+    }
+
+    fn check_client(&self, request: &Request<'_>) -> Result<(), Refusal> {
+        let Some(expected) = &self.parts.settings.client_cn else { return Ok(()) };
+        let known =
+            request.client_subject.as_deref().is_some_and(|subject| common_name_is(subject, expected));
+        if known { Ok(()) } else { Err(Refusal::ClientCertificate) }
+    }
+
+    async fn shake_hands(&self, request: &Request<'_>) -> Result<ProxyResponse, Refusal> {
+        let handshake = request.handshake();
+        let known = self.secrets().await?;
+        let mut answered = handshake.answer(&known.secrets.tokens);
+        if answered.is_err()
+            && handshake.is_complete()
+            && let Some(newer) = self.newer(&known).await
+        {
+            answered = handshake.answer(&newer.secrets.tokens);
+        }
+        answered.map(answer::challenge).map_err(|_| Refusal::Handshake)
+    }
+
+    async fn accept(
+        &self,
+        request: &Request<'_>,
+        started: Timestamp,
+        deadline: Timestamp,
+    ) -> Result<ProxyResponse, Refusal> {
+        let raw = raw_body(request)?;
+        let known = self.secrets().await?;
+        let (webhook, known) = self.verify(&raw, request.signature.as_deref(), known).await?;
+        let items = route(&webhook, &known.secrets.conversations, started.as_millisecond())
+            .map_err(|_| Refusal::NotJson)?;
+        let tally = Tally::of(&items);
+        let Parts { queue, claims, settings, clock, metrics, .. } = &self.parts;
+        let within = time_left(clock.now(), deadline).min(settings.send.budget);
+        if let Err(error) = dispatch(&items, queue, claims, &settings.send, within, &tally).await {
+            tracing::error!(%error, items = items.len(), retries = tally.retries(), "batch not queued");
+            return Err(Refusal::Queue);
+        }
+        tally.accepted(metrics, started, clock.now());
+        Ok(answer::queued(items.len()))
+    }
+
+    /// Verifies under the secrets in memory and, where they do not fit, once more under what the backend has now: a
+    /// secret that was rotated a moment ago loses no message. How often the backend is asked is the cache's to bound.
+    async fn verify<'b>(
+        &self,
+        raw: &'b [u8],
+        header: Option<&str>,
+        known: Known,
+    ) -> Result<(VerifiedWebhook<'b>, Known), Refusal> {
+        let mismatch = match verify(raw, header, &known.secrets.app) {
+            Ok(webhook) => return Ok((webhook, known)),
+            Err(mismatch @ SignatureError::Mismatch) => mismatch,
+            Err(other) => return Err(Refusal::Signature(other.as_str())),
+        };
+        let newer = self.newer(&known).await.ok_or(Refusal::Signature(mismatch.as_str()))?;
+        match verify(raw, header, &newer.secrets.app) {
+            Ok(webhook) => Ok((webhook, newer)),
+            Err(error) => Err(Refusal::Signature(error.as_str())),
+        }
+    }
+
+    async fn secrets(&self) -> Result<Known, Refusal> {
+        let versions = self.parts.secrets.get(&self.parts.settings.secret_id).await.map_err(unavailable)?;
+        self.parse(versions)
+    }
+
+    /// Other secrets than `known`, if the backend has them by now.
+    async fn newer(&self, known: &Known) -> Option<Known> {
+        let answer = self.parts.secrets.refresh(&self.parts.settings.secret_id, &known.versions).await;
+        self.parse(answer.ok()??).ok()
+    }
+
+    /// Parses a secret once, not once a request.
+    fn parse(&self, versions: Arc<SecretVersions>) -> Result<Known, Refusal> {
+        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = parsed.as_ref().filter(|known| Arc::ptr_eq(&known.versions, &versions)) {
+            return Ok(known.clone());
+        }
+        let secrets =
+            WebhookSecrets::parse(&versions.current, versions.previous.as_ref()).map_err(|error| {
+                tracing::error!(%error, "webhook secret unusable");
+                Refusal::Secrets
+            })?;
+        let known = Known { versions, secrets: Arc::new(secrets) };
+        *parsed = Some(known.clone());
+        Ok(known)
+    }
+}
+
+/// The bytes that were signed. Lengths are checked before anything is decoded or hashed.
+fn raw_body<'r>(request: &'r Request<'_>) -> Result<Cow<'r, [u8]>, Refusal> {
+    let text = request.body.as_deref().unwrap_or_default();
+    let limit = if request.is_base64 { MAX_BODY.div_ceil(3) * 4 } else { MAX_BODY };
+    if text.len() > limit {
+        return Err(Refusal::BodyTooLarge);
+    }
+    if !request.is_base64 {
+        return Ok(Cow::Borrowed(text.as_bytes()));
+    }
+    let raw = STANDARD.decode(text).map_err(|_| Refusal::Signature("body-not-base64"))?;
+    if raw.len() > MAX_BODY { Err(Refusal::BodyTooLarge) } else { Ok(Cow::Owned(raw)) }
+}
+
+fn unavailable(error: SecretError) -> Refusal {
+    tracing::error!(%error, "webhook secret not read");
+    Refusal::Secrets
+}
+
+/// What Lambda leaves, less what the answer itself takes.
+fn time_left(now: Timestamp, deadline: Timestamp) -> Duration {
+    Duration::try_from(deadline.duration_since(now)).unwrap_or_default().saturating_sub(ANSWER_TIME)
+}
+
+const NOT_A_PROXY_EVENT: Failure =
+    Failure { kind: "NotAProxyEvent", message: "the event is not an API Gateway proxy event" };
+
+// Meta's limit for a notification.
+const MAX_BODY: usize = 3 * 1024 * 1024;
+
+const ANSWER_TIME: Duration = Duration::from_millis(250);
