@@ -90,7 +90,7 @@ fn random_record(n: usize) -> Record {
     let mut record = Record {
         name: format!("random {n}"),
         subject_key: random_hex(32),
-        purpose: if n % 2 == 0 { Purpose::Conversation } else { Purpose::Media },
+        purpose: if n.is_multiple_of(2) { Purpose::Conversation } else { Purpose::Media },
         branch_version: u32::from_be_bytes(bytes(&random_hex(4))).max(1),
         table: format!("table-{}", random_hex(n)),
         record: format!("gravação-{}", random_hex(n)),
@@ -109,7 +109,7 @@ fn random_wrapped_key(n: usize) -> WrappedKey {
         branch_key: random_hex(32),
         table: "keys".into(),
         subject: random_hex(1 + n),
-        purpose: if n % 2 == 0 { Purpose::Conversation } else { Purpose::Media },
+        purpose: if n.is_multiple_of(2) { Purpose::Conversation } else { Purpose::Media },
         branch_version: 1 << n,
         nonce: random_hex(12),
         key: random_hex(32),
