@@ -149,9 +149,14 @@ impl Store {
         self.read(|txn| {
             let queue = txn.open_table(QUEUE)?;
             let mut received = Vec::with_capacity(leased.len());
+            let mut halted = Vec::new();
             for leased in leased {
-                let Some(row) = queue.get(queue_key(lane, leased.slot.seq))? else { continue };
-                match open_message(shared, lane, leased.slot, row.value()) {
+                if halted.contains(&leased.slot.group) {
+                    shared.lane(lane).index().release(leased.slot, leased.lease);
+                    continue;
+                }
+                let row = queue.get(queue_key(lane, leased.slot.seq))?.map(|row| row.value().to_vec());
+                match open_message(shared, lane, leased.slot, &row.unwrap_or_default()) {
                     Ok((group, dedup_id, body)) => {
                         let (sequence, receive_count) = (leased.slot.seq, leased.receive_count);
                         let handle = Handle::of(lane, *leased);
@@ -160,6 +165,7 @@ impl Store {
                     Err(fault) => {
                         reported(&fault, UNREADABLE);
                         shared.lane(lane).index().hold(leased.slot, leased.lease);
+                        halted.push(leased.slot.group);
                     }
                 }
             }
