@@ -83,7 +83,7 @@ fn unwrap_under(
     Ok(out)
 }
 
-/// [`wrap`] with a given branch key and nonce: for test vectors.
+/// Wraps a key with a given branch key and nonce: for test vectors.
 ///
 /// # Errors
 /// [`KeyError::Invalid`] where a name is empty or too long.
@@ -96,7 +96,7 @@ pub fn wrap_with_fixed_key(
     wrap_under(&Gcm::new(branch).map_err(provider)?, binding, nonce, key)
 }
 
-/// [`unwrap`] with a given branch key: for test vectors.
+/// Unwraps a key with a given branch key: for test vectors.
 ///
 /// # Errors
 /// [`KeyError::Invalid`] for anything that was not wrapped under this key and binding.
