@@ -2,6 +2,7 @@
 
 mod blind_index;
 mod dead_letters;
+mod detect;
 pub mod envelope;
 mod hierarchy;
 mod keys;
@@ -10,6 +11,7 @@ mod record;
 
 pub use blind_index::{BlindIndex, SubjectId};
 pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
+pub use detect::{Detector, Hit, PiiKind};
 pub use envelope::{RecordBinding, RecordOpener, RecordSealer, SubjectKey};
 pub use hierarchy::{HierarchyOptions, KeyHierarchy};
 pub use keys::{KeyError, KeyStore, KeyWrapper, Purpose, StoredBranchKey, StoredSubjectKey, WrappedDataKey};

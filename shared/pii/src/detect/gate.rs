@@ -1,0 +1,184 @@
+//! The first pass: every byte once.
+//!
+//! One loop notes whether there is a digit, `:` or `@` at all; it runs over arrays of fixed size, so the compiler
+//! makes vector instructions of it. The other looks for terms: it takes the four bytes at every second place, lower
+//! case, hashes them and asks a bitmap that fits the first-level cache. A term is in the bitmap with the four bytes
+//! at its key and the four bytes one further, so wherever it stands one of the two falls on such a place.
+
+use super::vocabulary::{Term, terms};
+
+/// The prepared first pass.
+#[derive(Debug, Clone)]
+pub(super) struct Gate {
+    /// A bit for the hash of every window of a term.
+    bitmap: Bitmap<0x9E37_79B1>,
+    /// The same with another hash: few windows that are no term's pass both.
+    second: Bitmap<0x85EB_CA77>,
+    /// Sorted by window.
+    windows: Vec<(u32, usize, isize)>,
+    terms: Vec<Term>,
+}
+
+impl Gate {
+    pub(super) fn new() -> Self {
+        let terms: Vec<Term> = terms().collect();
+        let mut windows: Vec<_> = terms
+            .iter()
+            .enumerate()
+            .flat_map(|(i, t)| windows_of(t).into_iter().map(move |(w, o)| (w, i, o)))
+            .collect();
+        windows.sort_unstable();
+        windows.dedup();
+        let mut gate = Self { bitmap: Bitmap::empty(), second: Bitmap::empty(), windows, terms };
+        for (window, ..) in &gate.windows {
+            gate.bitmap.add(*window);
+            gate.second.add(*window);
+        }
+        gate
+    }
+
+    /// Whether there is a digit, `:` or `@` anywhere in the text.
+    #[inline]
+    pub(super) fn has_anchor(text: &[u8]) -> bool {
+        let (blocks, rest) = text.as_chunks::<BLOCK>();
+        let mut found = [0; BLOCK];
+        for block in blocks {
+            block.iter().zip(&mut found).for_each(|(b, found)| *found |= anchor(*b));
+        }
+        let (halves, rest) = rest.as_chunks::<HALF>();
+        for half in halves {
+            half.iter().zip(&mut found).for_each(|(b, found)| *found |= anchor(*b));
+        }
+        found != [0; BLOCK] || rest.iter().fold(0, |found, b| found | anchor(*b)) != 0
+    }
+
+    /// Calls `found` with every place where a term may begin.
+    #[inline]
+    pub(super) fn each_term(&self, text: &[u8], mut found: impl FnMut(usize, &Term)) {
+        let mut at = 0;
+        while let Some(stretch) = text.get(at..).and_then(<[u8]>::first_chunk::<{ STRIDE + 2 }>) {
+            if self.may_hold(stretch) {
+                self.look(text, at, at + STRIDE, &mut found);
+            }
+            at += STRIDE;
+        }
+        let mut tail = [b' '; STRIDE + 2];
+        let rest = text.get(at..).unwrap_or_default();
+        tail.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        // A window ends at most one byte past its term: none begins in the last two bytes.
+        if self.may_hold(&tail) {
+            self.look(text, at, text.len(), &mut found);
+        }
+    }
+
+    /// Asks the bitmap about every second place of a stretch.
+    #[inline]
+    fn may_hold(&self, stretch: &[u8; STRIDE + 2]) -> bool {
+        let mut any = 0;
+        for i in (0..STRIDE).step_by(2) {
+            any |= self.bitmap.bit(window(stretch, i));
+        }
+        any != 0
+    }
+
+    #[cold]
+    fn look(&self, text: &[u8], from: usize, to: usize, found: &mut impl FnMut(usize, &Term)) {
+        for at in (from..to).step_by(2) {
+            let window = window(text, at);
+            if self.bitmap.bit(window) == 0 || self.second.bit(window) == 0 {
+                continue;
+            }
+            let first = self.windows.partition_point(|(w, ..)| *w < window);
+            let same = self.windows.iter().skip(first).take_while(|(w, ..)| *w == window);
+            for (_, term, offset) in same {
+                if let (Some(start), Some(term)) = (at.checked_add_signed(-offset), self.terms.get(*term)) {
+                    found(start, term);
+                }
+            }
+        }
+    }
+}
+
+#[inline]
+fn anchor(b: u8) -> u8 {
+    // `:` follows `9` in ASCII.
+    u8::from(b.wrapping_sub(b'0') <= 10) | u8::from(b == b'@')
+}
+
+/// Four bytes in lower case; blanks past the end.
+#[inline]
+fn window(text: &[u8], at: usize) -> u32 {
+    let bytes = match text.get(at..).and_then(<[u8]>::first_chunk::<4>) {
+        Some(bytes) => *bytes,
+        None => std::array::from_fn(|i| text.get(at + i).copied().unwrap_or(b' ')),
+    };
+    u32::from_le_bytes(bytes) | CASE
+}
+
+/// A set of windows that may say yes too often; its hash multiplies with the odd number `HASH`.
+#[derive(Debug, Clone)]
+struct Bitmap<const HASH: u32> {
+    words: Box<[u64; WORDS]>,
+}
+
+impl<const HASH: u32> Bitmap<HASH> {
+    fn empty() -> Self {
+        Self { words: Box::new([0; WORDS]) }
+    }
+
+    fn add(&mut self, window: u32) {
+        let (word, bit) = Self::place(window);
+        self.words.iter_mut().skip(word).take(1).for_each(|w| *w |= bit);
+    }
+
+    /// Not 0 where the window may have been added.
+    #[inline]
+    fn bit(&self, window: u32) -> u64 {
+        let (word, bit) = Self::place(window);
+        self.words.get(word).map_or(0, |w| w & bit)
+    }
+
+    /// The top bits of a multiplicative hash.
+    #[inline]
+    fn place(window: u32) -> (usize, u64) {
+        let hash = window.wrapping_mul(HASH) >> (32 - HASH_BITS);
+        ((hash >> 6) as usize % WORDS, 1 << (hash & 63))
+    }
+}
+
+/// The windows of a term, with their distance from its beginning.
+///
+/// One of three bytes is seen with the byte before it or the byte after it, one of four with itself or the byte after
+/// it: those windows are made with every byte that can stand there.
+fn windows_of(term: &Term) -> Vec<(u32, isize)> {
+    let stem = term.entry.strip_suffix(b"*").unwrap_or(&term.entry);
+    let key = stem.get(term.key_offset..).unwrap_or_default();
+    let offset = isize::try_from(term.key_offset).unwrap_or(0);
+    match key {
+        [a, b, c] => {
+            let either =
+                |x| [(window(&[x, *a, *b, *c], 0), offset - 1), (window(&[*a, *b, *c, x], 0), offset)];
+            outside().flat_map(either).collect()
+        }
+        [a, b, c, d] => {
+            let second = outside().map(|x| (window(&[*b, *c, *d, x], 0), offset + 1));
+            second.chain([(window(&[*a, *b, *c, *d], 0), offset)]).collect()
+        }
+        _ => vec![(window(key, 0), offset), (window(key.get(1..).unwrap_or_default(), 0), offset + 1)],
+    }
+}
+
+/// Every byte that is no ASCII letter, digit or underscore: what can stand beside a short term.
+fn outside() -> impl Iterator<Item = u8> {
+    (0..=u8::MAX).filter(|b| !b.is_ascii_alphanumeric() && *b != b'_')
+}
+
+/// The bit in which lower case differs, in four bytes.
+const CASE: u32 = 0x2020_2020;
+const HASH_BITS: u32 = 17;
+const WORDS: usize = 1 << (HASH_BITS - 6);
+/// Bytes that the bitmap is asked about at once.
+const STRIDE: usize = 16;
+/// Bytes that are tested at once for anchors.
+const BLOCK: usize = 32;
+const HALF: usize = 8;
