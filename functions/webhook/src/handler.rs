@@ -9,13 +9,15 @@ use base64::engine::general_purpose::STANDARD;
 use portcullis_base::{Clock, Timestamp};
 use portcullis_lambda::{Failure, Handler, Invocation, Metrics, ProxyEvent, ProxyResponse};
 use portcullis_secrets::{CachedSecrets, SecretError, SecretSource, SecretVersions};
+use portcullis_webhook::json::Decoded;
 use portcullis_webhook::{
-    ClaimCheck, ItemQueue, SignatureError, VerifiedWebhook, WebhookSecrets, route, verify,
+    AppSecrets, ClaimCheck, ItemQueue, SignatureError, VerifiedWebhook, WebhookSecrets, route, verify,
+    verify_decoded,
 };
 
 use crate::answer::{self, Refusal};
 use crate::dispatch::{SendSettings, dispatch};
-use crate::request::Request;
+use crate::request::{Body, Request};
 use crate::subject_dn::common_name_is;
 use crate::tally::{self, Tally};
 
@@ -83,6 +85,8 @@ pub struct WebhookFunction<P: Ports> {
 struct Known {
     versions: Arc<SecretVersions>,
     secrets: Arc<WebhookSecrets>,
+    /// When the cache was last asked.
+    asked: Timestamp,
 }
 
 impl<P: Ports> Handler for WebhookFunction<P> {
@@ -126,7 +130,7 @@ impl<P: Ports> WebhookFunction<P> {
         }
         self.check_client(request)?;
         match &*request.method {
-            "GET" => self.shake_hands(request).await,
+            "GET" => self.shake_hands(request, started).await,
             "POST" => self.accept(request, started, deadline).await,
             _ => Err(Refusal::MethodNotAllowed),
         }
@@ -139,9 +143,9 @@ impl<P: Ports> WebhookFunction<P> {
         if known { Ok(()) } else { Err(Refusal::ClientCertificate) }
     }
 
-    async fn shake_hands(&self, request: &Request<'_>) -> Result<ProxyResponse, Refusal> {
+    async fn shake_hands(&self, request: &Request<'_>, started: Timestamp) -> Result<ProxyResponse, Refusal> {
         let handshake = request.handshake();
-        let known = self.secrets().await?;
+        let known = self.secrets(started).await?;
         let mut answered = handshake.answer(&known.secrets.tokens);
         if answered.is_err()
             && handshake.is_complete()
@@ -158,14 +162,14 @@ impl<P: Ports> WebhookFunction<P> {
         started: Timestamp,
         deadline: Timestamp,
     ) -> Result<ProxyResponse, Refusal> {
-        let raw = raw_body(request)?;
-        let known = self.secrets().await?;
+        let raw = Raw::of(request)?;
+        let known = self.secrets(started).await?;
         let (webhook, known) = self.verify(&raw, request.signature.as_deref(), known).await?;
         let items = route(&webhook, &known.secrets.conversations, started.as_millisecond())
             .map_err(|_| Refusal::NotJson)?;
         let tally = Tally::of(&items);
         let Parts { queue, claims, settings, clock, metrics, .. } = &self.parts;
-        let within = time_left(clock.now(), deadline).min(settings.send.budget);
+        let within = time_left(started, deadline).min(settings.send.budget);
         if let Err(error) = dispatch(&items, queue, claims, &settings.send, within, &tally).await {
             tracing::error!(%error, items = items.len(), retries = tally.retries(), "batch not queued");
             return Err(Refusal::Queue);
@@ -178,37 +182,44 @@ impl<P: Ports> WebhookFunction<P> {
     /// secret that was rotated a moment ago loses no message. How often the backend is asked is the cache's to bound.
     async fn verify<'b>(
         &self,
-        raw: &'b [u8],
+        raw: &'b Raw<'_>,
         header: Option<&str>,
         known: Known,
     ) -> Result<(VerifiedWebhook<'b>, Known), Refusal> {
-        let mismatch = match verify(raw, header, &known.secrets.app) {
+        let mismatch = match raw.verify(header, &known.secrets.app) {
             Ok(webhook) => return Ok((webhook, known)),
             Err(mismatch @ SignatureError::Mismatch) => mismatch,
             Err(other) => return Err(Refusal::Signature(other.as_str())),
         };
         let newer = self.newer(&known).await.ok_or(Refusal::Signature(mismatch.as_str()))?;
-        match verify(raw, header, &newer.secrets.app) {
+        match raw.verify(header, &newer.secrets.app) {
             Ok(webhook) => Ok((webhook, newer)),
             Err(error) => Err(Refusal::Signature(error.as_str())),
         }
     }
 
-    async fn secrets(&self) -> Result<Known, Refusal> {
+    /// The secrets in use. The cache is asked once a second, not once a request.
+    async fn secrets(&self, now: Timestamp) -> Result<Known, Refusal> {
+        if let Some(known) = &*self.parsed.lock().unwrap_or_else(PoisonError::into_inner)
+            && (0..1_000).contains(&(now.as_millisecond() - known.asked.as_millisecond()))
+        {
+            return Ok(known.clone());
+        }
         let versions = self.parts.secrets.get(&self.parts.settings.secret_id).await.map_err(unavailable)?;
-        self.parse(versions)
+        self.parse(versions, now)
     }
 
     /// Other secrets than `known`, if the backend has them by now.
     async fn newer(&self, known: &Known) -> Option<Known> {
         let answer = self.parts.secrets.refresh(&self.parts.settings.secret_id, &known.versions).await;
-        self.parse(answer.ok()??).ok()
+        self.parse(answer.ok()??, known.asked).ok()
     }
 
     /// Parses a secret once, not once a request.
-    fn parse(&self, versions: Arc<SecretVersions>) -> Result<Known, Refusal> {
+    fn parse(&self, versions: Arc<SecretVersions>, asked: Timestamp) -> Result<Known, Refusal> {
         let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = parsed.as_ref().filter(|known| Arc::ptr_eq(&known.versions, &versions)) {
+        if let Some(known) = parsed.as_mut().filter(|known| Arc::ptr_eq(&known.versions, &versions)) {
+            known.asked = asked;
             return Ok(known.clone());
         }
         let secrets =
@@ -216,24 +227,50 @@ impl<P: Ports> WebhookFunction<P> {
                 tracing::error!(%error, "webhook secret unusable");
                 Refusal::Secrets
             })?;
-        let known = Known { versions, secrets: Arc::new(secrets) };
+        let known = Known { versions, secrets: Arc::new(secrets), asked };
         *parsed = Some(known.clone());
         Ok(known)
     }
 }
 
-/// The bytes that were signed. Lengths are checked before anything is decoded or hashed.
-fn raw_body<'r>(request: &'r Request<'_>) -> Result<Cow<'r, [u8]>, Refusal> {
-    let text = request.body.as_deref().unwrap_or_default();
-    let limit = if request.is_base64 { MAX_BODY.div_ceil(3) * 4 } else { MAX_BODY };
-    if text.len() > limit {
-        return Err(Refusal::BodyTooLarge);
+/// The bytes that were signed.
+enum Raw<'r> {
+    Bytes(Cow<'r, [u8]>),
+    Decoded(&'r Decoded),
+}
+
+impl Raw<'_> {
+    /// Lengths are checked before anything is decoded or hashed.
+    fn of<'r>(request: &'r Request<'_>) -> Result<Raw<'r>, Refusal> {
+        let body = request.body.bytes();
+        let limit = if request.is_base64 { MAX_BODY.div_ceil(3) * 4 } else { MAX_BODY };
+        if body.len() > limit {
+            return Err(Refusal::BodyTooLarge);
+        }
+        if request.is_base64 {
+            let raw = STANDARD.decode(body).map_err(|_| Refusal::Signature("body-not-base64"))?;
+            return if raw.len() > MAX_BODY {
+                Err(Refusal::BodyTooLarge)
+            } else {
+                Ok(Raw::Bytes(Cow::Owned(raw)))
+            };
+        }
+        Ok(match &request.body {
+            Body::Plain(text) => Raw::Bytes(Cow::Borrowed(text.as_bytes())),
+            Body::Decoded(decoded) => Raw::Decoded(decoded),
+        })
     }
-    if !request.is_base64 {
-        return Ok(Cow::Borrowed(text.as_bytes()));
+
+    fn verify(
+        &self,
+        header: Option<&str>,
+        secrets: &AppSecrets,
+    ) -> Result<VerifiedWebhook<'_>, SignatureError> {
+        match self {
+            Self::Bytes(bytes) => verify(bytes, header, secrets),
+            Self::Decoded(decoded) => verify_decoded(decoded, header, secrets),
+        }
     }
-    let raw = STANDARD.decode(text).map_err(|_| Refusal::Signature("body-not-base64"))?;
-    if raw.len() > MAX_BODY { Err(Refusal::BodyTooLarge) } else { Ok(Cow::Owned(raw)) }
 }
 
 fn unavailable(error: SecretError) -> Refusal {

@@ -3,8 +3,40 @@
 use std::borrow::Cow;
 
 use portcullis_lambda::ProxyEvent;
-use portcullis_webhook::json::{NotJson, Reader};
+use portcullis_webhook::json::{Decoded, LongText, NotJson, Reader};
 use portcullis_webhook::{Handshake, SIGNATURE_HEADER};
+
+/// The body as it stands in the event: text, or base64 of the bytes that were sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Body<'a> {
+    Plain(&'a str),
+    Decoded(Decoded),
+}
+
+impl Body<'_> {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Plain(text) => text.as_bytes(),
+            Self::Decoded(decoded) => decoded.bytes(),
+        }
+    }
+}
+
+impl Default for Body<'_> {
+    fn default() -> Self {
+        Self::Plain("")
+    }
+}
+
+impl<'a> From<Option<LongText<'a>>> for Body<'a> {
+    fn from(text: Option<LongText<'a>>) -> Self {
+        match text {
+            None => Self::default(),
+            Some(LongText::Plain(text)) => Self::Plain(text),
+            Some(LongText::Decoded(decoded)) => Self::Decoded(decoded),
+        }
+    }
+}
 
 /// A request to the webhook.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -12,7 +44,7 @@ pub(crate) struct Request<'a> {
     pub(crate) method: Cow<'a, str>,
     pub(crate) path: Cow<'a, str>,
     pub(crate) signature: Option<Cow<'a, str>>,
-    pub(crate) body: Option<Cow<'a, str>>,
+    pub(crate) body: Body<'a>,
     pub(crate) is_base64: bool,
     /// Subject of the client certificate (RFC 4514).
     pub(crate) client_subject: Option<Cow<'a, str>>,
@@ -24,46 +56,50 @@ pub(crate) struct Request<'a> {
 impl<'a> Request<'a> {
     /// Reads the bytes of a proxy event. The general [`ProxyEvent::parse`] gives the same, at three times the cost.
     pub(crate) fn read(event: &'a [u8]) -> Result<Self, NotJson> {
-        let text = std::str::from_utf8(event).map_err(|_| NotJson)?;
-        let mut reader = Reader::new(text);
+        let mut reader = Reader::of_bytes(event)?;
         let mut request = Self::default();
-        let (mut method, mut path) = (None, None);
-        reader.object(|reader, name| match &*name.decode() {
-            "httpMethod" => keep(reader, &mut method),
-            "path" => keep(reader, &mut path),
-            "headers" => members(reader, |reader, name| {
-                // The first of several, as in `TextMap::header`.
-                if request.signature.is_none() && name.eq_ignore_ascii_case(SIGNATURE_HEADER) {
-                    keep(reader, &mut request.signature)
-                } else {
-                    skip(reader)
+        let (mut method, mut path, mut started) = (None, None, false);
+        while let Some(name) = reader.member(&mut started)? {
+            match &*name.decode() {
+                "httpMethod" => method = string(&mut reader)?,
+                "path" => path = string(&mut reader)?,
+                "headers" => members(&mut reader, |reader, name| request.header(reader, name))?,
+                "queryStringParameters" => {
+                    members(&mut reader, |reader, name| request.parameter(reader, name))?;
                 }
-            }),
-            "queryStringParameters" => members(reader, |reader, name| match name {
-                "hub.mode" => keep(reader, &mut request.mode),
-                "hub.verify_token" => keep(reader, &mut request.token),
-                "hub.challenge" => keep(reader, &mut request.challenge),
-                _ => skip(reader),
-            }),
-            "requestContext" => context(reader, &mut request.client_subject),
-            "body" => {
-                request.body = reader.decoded()?;
-                Ok(())
+                "requestContext" => request.client_subject = client_subject(&mut reader)?,
+                "body" => request.body = reader.long_text()?.into(),
+                "isBase64Encoded" => request.is_base64 = flag(&mut reader)?,
+                _ => skip(&mut reader)?,
             }
-            "isBase64Encoded" => {
-                request.is_base64 = match reader.value()? {
-                    "true" => true,
-                    "false" | "null" => false,
-                    _ => return Err(NotJson),
-                };
-                Ok(())
-            }
-            _ => skip(reader),
-        })?;
+        }
         reader.end()?;
         request.method = method.ok_or(NotJson)?;
         request.path = path.ok_or(NotJson)?;
         Ok(request)
+    }
+
+    fn header(&mut self, reader: &mut Reader<'a>, name: &str) -> Result<(), NotJson> {
+        // The first of several, as in `TextMap::header`.
+        if self.signature.is_none() && name.eq_ignore_ascii_case(SIGNATURE_HEADER) {
+            self.signature = string(reader)?;
+            return Ok(());
+        }
+        skip(reader)
+    }
+
+    fn parameter(&mut self, reader: &mut Reader<'a>, name: &str) -> Result<(), NotJson> {
+        let slot = match name {
+            "hub.mode" => &mut self.mode,
+            "hub.verify_token" => &mut self.token,
+            "hub.challenge" => &mut self.challenge,
+            _ => return skip(reader),
+        };
+        if slot.is_some() {
+            return skip(reader);
+        }
+        *slot = string(reader)?;
+        Ok(())
     }
 
     /// The handshake's parameters.
@@ -83,7 +119,7 @@ impl<'a> From<&'a ProxyEvent<'_>> for Request<'a> {
             method: Cow::Borrowed(&event.method),
             path: Cow::Borrowed(&event.path),
             signature: event.headers.header(SIGNATURE_HEADER).map(Cow::Borrowed),
-            body: event.body.as_deref().map(Cow::Borrowed),
+            body: Body::Plain(event.body.as_deref().unwrap_or_default()),
             is_base64: event.is_base64,
             client_subject: event.context.client_cert_subject().map(Cow::Borrowed),
             mode: query("hub.mode"),
@@ -93,17 +129,26 @@ impl<'a> From<&'a ProxyEvent<'_>> for Request<'a> {
     }
 }
 
-fn context<'a>(reader: &mut Reader<'a>, subject: &mut Option<Cow<'a, str>>) -> Result<(), NotJson> {
-    members(reader, |reader, name| match name {
-        "identity" => members(reader, |reader, name| match name {
-            "clientCert" => members(reader, |reader, name| match name {
-                "subjectDN" => keep(reader, subject),
-                _ => skip(reader),
-            }),
-            _ => skip(reader),
-        }),
-        _ => skip(reader),
-    })
+/// `requestContext.identity.clientCert.subjectDN`
+fn client_subject<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, NotJson> {
+    let mut subject = None;
+    within(reader, "identity", |reader| {
+        within(reader, "clientCert", |reader| {
+            within(reader, "subjectDN", |reader| {
+                subject = string(reader)?;
+                Ok(())
+            })
+        })
+    })?;
+    Ok(subject)
+}
+
+fn within<'a>(
+    reader: &mut Reader<'a>,
+    wanted: &str,
+    mut read: impl FnMut(&mut Reader<'a>) -> Result<(), NotJson>,
+) -> Result<(), NotJson> {
+    members(reader, |reader, name| if name == wanted { read(reader) } else { skip(reader) })
 }
 
 /// Goes through an object; `null` counts as an empty one, as the gateway writes it.
@@ -111,16 +156,26 @@ fn members<'a>(
     reader: &mut Reader<'a>,
     mut member: impl FnMut(&mut Reader<'a>, &str) -> Result<(), NotJson>,
 ) -> Result<(), NotJson> {
-    match reader.peek()? {
-        b'{' => reader.object(|reader, name| member(reader, &name.decode())),
-        _ if reader.value()? == "null" => Ok(()),
-        _ => Err(NotJson),
+    if reader.peek()? != b'{' {
+        return if reader.value()? == "null" { Ok(()) } else { Err(NotJson) };
     }
+    let mut started = false;
+    while let Some(name) = reader.member(&mut started)? {
+        member(reader, &name.decode())?;
+    }
+    Ok(())
 }
 
-fn keep<'a>(reader: &mut Reader<'a>, slot: &mut Option<Cow<'a, str>>) -> Result<(), NotJson> {
-    *slot = reader.text()?.map(|text| text.decode());
-    Ok(())
+fn string<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, NotJson> {
+    Ok(reader.text()?.map(|text| text.decode()))
+}
+
+fn flag(reader: &mut Reader<'_>) -> Result<bool, NotJson> {
+    match reader.value()? {
+        "true" => Ok(true),
+        "false" | "null" => Ok(false),
+        _ => Err(NotJson),
+    }
 }
 
 fn skip(reader: &mut Reader<'_>) -> Result<(), NotJson> {

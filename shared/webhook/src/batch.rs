@@ -82,8 +82,10 @@ impl From<NotJson> for Halt {
 
 impl<'a> Batch<'a> {
     /// Reads a body of at most `max_items` items, entries and contacts.
-    pub(crate) fn read(text: &'a str, max_items: usize) -> Result<Self, Halt> {
-        let mut scan = Scan { reader: Reader::new(text), batch: Self::default(), frame: NO_FRAME, max_items };
+    pub(crate) fn read(reader: Reader<'a>, max_items: usize) -> Result<Self, Halt> {
+        // Most bodies hold one item.
+        let batch = Self { drafts: Vec::with_capacity(1), ..Self::default() };
+        let mut scan = Scan { reader, batch, frame: NO_FRAME, max_items };
         scan.root()?;
         scan.reader.end()?;
         Ok(scan.batch)
@@ -228,24 +230,23 @@ impl<'a> Scan<'a> {
         let mark = self.reader.mark()?;
         let mut value = Value { start: self.start(), ..Value::default() };
         if self.reader.peek()? == b'{' {
-            let mut metadata = false;
-            self.reader_members(|scan, name| {
-                let token = scan.reader.peek()?;
-                match (&*name, token) {
+            let (mut started, mut metadata) = (false, false);
+            while let Some(name) = self.reader.member(&mut started)? {
+                let name = name.decode();
+                match (&*name, self.reader.peek()?) {
                     ("messaging_product", b'"') => {
                         value.messaging_product = true;
-                        scan.skip()?;
+                        self.skip()?;
                     }
                     ("metadata", b'{') if !metadata => {
                         metadata = true;
-                        scan.metadata()?;
+                        self.metadata()?;
                     }
-                    ("contacts", b'[') => scan.elements(Self::contact)?,
-                    (_, b'[') => scan.items(&short(name))?,
-                    _ => scan.stray(Some(name))?,
+                    ("contacts", b'[') => self.elements(Self::contact)?,
+                    (_, b'[') => self.items(&short(name))?,
+                    _ => self.stray(Some(name))?,
                 }
-                Ok(())
-            })?;
+            }
         } else {
             self.skip()?;
         }
@@ -255,21 +256,21 @@ impl<'a> Scan<'a> {
 
     fn metadata(&mut self) -> Result<(), Halt> {
         let mark = self.reader.mark()?;
-        let (mut id, mut display, mut odd) = (None, None, false);
-        self.reader_members(|scan, name| {
-            let slot = match &*name {
+        let (mut id, mut display, mut odd, mut started) = (None, None, false, false);
+        while let Some(name) = self.reader.member(&mut started)? {
+            let slot = match &*name.decode() {
                 "phone_number_id" => &mut id,
                 "display_phone_number" => &mut display,
                 _ => {
                     odd = true;
-                    return scan.skip().map(|_| ());
+                    self.skip()?;
+                    continue;
                 }
             };
             odd |= slot.is_some();
-            *slot = scan.reader.text()?.and_then(name_of);
+            *slot = self.name_value()?;
             odd |= slot.is_none();
-            Ok(())
-        })?;
+        }
         if let Some(change) = self.batch.changes.get_mut(self.frame) {
             change.phone_number_id = id;
             change.display_phone_number = display;
@@ -284,9 +285,9 @@ impl<'a> Scan<'a> {
     fn contact(&mut self) -> Result<(), Halt> {
         self.room()?;
         let mark = self.reader.mark()?;
-        let head = self.head()?;
+        let Head { wa_id, user_id, .. } = self.head()?;
         let raw = self.reader.since(mark)?;
-        self.batch.contacts.all.push(Contact { raw, head, change: self.frame, matched: false });
+        self.batch.contacts.all.push(Contact { raw, wa_id, user_id, change: self.frame, matched: false });
         Ok(())
     }
 
@@ -307,58 +308,40 @@ impl<'a> Scan<'a> {
             self.skip()?;
             return Ok(head);
         }
-        self.reader.object(|reader, name| {
+        let mut started = false;
+        while let Some(name) = self.reader.member(&mut started)? {
             let name = name.decode();
             if name == "timestamp" {
-                let raw = reader.value()?;
-                head.timestamp = Some(raw.trim_matches('"'));
-                return Ok(());
+                head.timestamp = Some(self.skip()?.trim_matches('"'));
+                continue;
             }
             match head.slot(&name) {
-                Some(slot) => *slot = reader.text()?.filter(|t| !t.is_empty() && t.len() <= MAX_NAME),
-                None => drop(reader.value()?),
+                Some(slot) => *slot = self.reader.text()?.filter(|t| !t.is_empty() && t.len() <= MAX_NAME),
+                None => drop(self.skip()?),
             }
-            Ok::<_, Halt>(())
-        })?;
+        }
         Ok(head)
     }
 
-    /// Goes through an object; what `known` does not consume becomes an item.
+    /// Goes through an object; what `known` does not take becomes an item. It may look at a value that it leaves.
     fn members(&mut self, mut known: impl FnMut(&mut Self, &str) -> Result<bool, Halt>) -> Result<(), Halt> {
-        self.reader_members(|scan, name| {
-            let before = scan.reader.clone();
-            if !known(scan, &name)? {
-                scan.reader = before;
-                scan.stray(Some(name))?;
+        let mut started = false;
+        while let Some(name) = self.reader.member(&mut started)? {
+            let name = name.decode();
+            let before = self.reader.clone();
+            if !known(self, &name)? {
+                self.reader = before;
+                self.stray(Some(name))?;
             }
-            Ok(())
-        })
-    }
-
-    fn reader_members(
-        &mut self,
-        mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), Halt>,
-    ) -> Result<(), Halt> {
-        let mut reader = self.reader.clone();
-        reader.object(|reader, name| {
-            self.reader = reader.clone();
-            member(self, name.decode())?;
-            *reader = self.reader.clone();
-            Ok::<_, Halt>(())
-        })?;
-        self.reader = reader;
+        }
         Ok(())
     }
 
-    fn elements(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), Halt>) -> Result<(), Halt> {
-        let mut reader = self.reader.clone();
-        reader.array(|reader| {
-            self.reader = reader.clone();
+    fn elements(&mut self, element: impl Fn(&mut Self) -> Result<(), Halt>) -> Result<(), Halt> {
+        let mut started = false;
+        while self.reader.element(&mut started)? {
             element(self)?;
-            *reader = self.reader.clone();
-            Ok::<_, Halt>(())
-        })?;
-        self.reader = reader;
+        }
         Ok(())
     }
 
@@ -501,7 +484,8 @@ impl<'a> Draft<'a> {
 /// An element of `contacts`.
 struct Contact<'a> {
     raw: &'a str,
-    head: Head<'a>,
+    wa_id: Option<Text<'a>>,
+    user_id: Option<Text<'a>>,
     change: usize,
     matched: bool,
 }
@@ -527,7 +511,7 @@ impl<'a> Contacts<'a> {
         self.all.into_iter().filter(|c| !c.matched).map(|c| Draft {
             shape: Shape::Stray(Some(Cow::Borrowed("contacts"))),
             raw: c.raw,
-            head: c.head,
+            head: Head { wa_id: c.wa_id, user_id: c.user_id, ..Head::default() },
             change: c.change,
         })
     }
@@ -557,7 +541,7 @@ impl<'a> Contact<'a> {
     }
 
     fn names(&self) -> impl Iterator<Item = Text<'a>> {
-        [self.head.wa_id, self.head.user_id].into_iter().flatten()
+        [self.wa_id, self.user_id].into_iter().flatten()
     }
 
     fn is_named(&self, name: &str) -> bool {

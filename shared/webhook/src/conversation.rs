@@ -69,7 +69,10 @@ pub struct Pseudonym([u8; 16]);
 impl Pseudonym {
     /// 32 hex digits.
     pub fn to_hex(self) -> String {
-        hex::encode(self.0)
+        let mut digits = [0; 32];
+        // 16 bytes fill 32 digits, and digits are text.
+        let _fits = hex::encode_to_slice(self.0, &mut digits);
+        std::str::from_utf8(&digits).unwrap_or_default().to_owned()
     }
 }
 

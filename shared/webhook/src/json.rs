@@ -4,6 +4,7 @@
 //! pass and with one bit of memory per level of nesting. It never recurses: a hostile text cannot exhaust the stack.
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// The text is not JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -15,12 +16,37 @@ pub struct NotJson;
 pub struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// Where the quotes, backslashes and control characters of the text stand, from `at` or before it on.
+    marks: Option<&'a [u32]>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the start of `text`.
     pub const fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, marks: None }
+    }
+
+    /// A reader at the start of `bytes`.
+    ///
+    /// # Errors
+    /// When they are not UTF-8.
+    pub fn of_bytes(bytes: &'a [u8]) -> Result<Self, NotJson> {
+        utf8(bytes).map(Self::new)
+    }
+
+    /// A reader of a JSON text that was itself a string in another one. It does not search for the ends of strings:
+    /// decoding found them already.
+    ///
+    /// # Errors
+    /// When the text is not UTF-8.
+    pub fn nested(text: &'a Decoded) -> Result<Self, NotJson> {
+        let marks = Some(text.marks.as_slice());
+        Ok(Self { text: utf8(&text.bytes)?, at: 0, marks })
+    }
+
+    /// All of the text.
+    pub const fn all(&self) -> &'a str {
+        self.text
     }
 
     /// The first byte of the next token, without consuming it.
@@ -38,47 +64,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads an object: `member` is called with each name, and must consume the value.
+    /// Goes on in an object, from its opening brace where `*started` is false: the name of the next member, whose
+    /// value the caller must consume, or `None` after the closing brace.
     ///
     /// # Errors
-    /// When the text is not JSON, or `member` refuses.
-    pub fn object<E: From<NotJson>>(
-        &mut self,
-        mut member: impl FnMut(&mut Self, Text<'a>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.expect(b'{')?;
-        if self.peek()? == b'}' {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
-            let name = self.name()?;
-            member(self, name)?;
-            if self.closes(b'}')? {
-                return Ok(());
-            }
-        }
+    /// When the text is not JSON.
+    pub fn member(&mut self, started: &mut bool) -> Result<Option<Text<'a>>, NotJson> {
+        let more = self.goes_on(started, b'{', b'}')?;
+        if more { self.name().map(Some) } else { Ok(None) }
     }
 
-    /// Reads an array: `element` is called at each element, and must consume it.
+    /// Goes on in an array, as [`Reader::member`]: whether there is another element, which the caller must consume.
     ///
     /// # Errors
-    /// When the text is not JSON, or `element` refuses.
-    pub fn array<E: From<NotJson>>(
-        &mut self,
-        mut element: impl FnMut(&mut Self) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.expect(b'[')?;
-        if self.peek()? == b']' {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
-            element(self)?;
-            if self.closes(b']')? {
-                return Ok(());
-            }
-        }
+    /// When the text is not JSON.
+    pub fn element(&mut self, started: &mut bool) -> Result<bool, NotJson> {
+        self.goes_on(started, b'[', b']')
     }
 
     /// Consumes a value and returns its text.
@@ -109,7 +110,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// When the text is not JSON, or the string holds half a surrogate pair.
-    pub fn decoded(&mut self) -> Result<Option<Cow<'a, str>>, NotJson> {
+    pub fn long_text(&mut self) -> Result<Option<LongText<'a>>, NotJson> {
         if self.peek()? != b'"' {
             return self.value().map(|_| None);
         }
@@ -118,12 +119,17 @@ impl<'a> Reader<'a> {
         let clean = next_special(bytes, start);
         if bytes.get(clean) == Some(&b'"') {
             self.at = clean + 1;
-            return Ok(self.text.get(start..clean).map(Cow::Borrowed));
+            return Ok(self.text.get(start..clean).map(LongText::Plain));
         }
-        let (text, end) = decode(bytes.get(start..).ok_or(NotJson)?)?;
+        let mut marks = Vec::with_capacity(128);
+        let (bytes, end) = decode(bytes.get(start..).ok_or(NotJson)?, |at| marks.push(at))?;
         self.at = start + end + 1;
         // At the end of the text the closing quote is missing.
-        if self.at > bytes.len() { Err(NotJson) } else { Ok(Some(Cow::Owned(text))) }
+        if self.at > self.text.len() {
+            Err(NotJson)
+        } else {
+            Ok(Some(LongText::Decoded(Decoded { bytes, marks })))
+        }
     }
 
     /// Where the next token starts, for [`Reader::since`].
@@ -149,6 +155,18 @@ impl<'a> Reader<'a> {
     /// When something else is left.
     pub fn end(&mut self) -> Result<(), NotJson> {
         if self.peek().is_ok() { Err(NotJson) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn goes_on(&mut self, started: &mut bool, open: u8, close: u8) -> Result<bool, NotJson> {
+        if *started {
+            return self.closes(close).map(|closed| !closed);
+        }
+        *started = true;
+        self.expect(open)?;
+        let empty = self.peek()? == close;
+        self.at += usize::from(empty);
+        Ok(!empty)
     }
 
     #[inline]
@@ -244,21 +262,32 @@ impl<'a> Reader<'a> {
         let bytes = self.text.as_bytes();
         let start = self.at + 1;
         let mut at = start;
-        let mut escaped = false;
         loop {
-            at = next_special(bytes, at);
+            at = self.special(at);
             match bytes.get(at) {
                 Some(b'"') => break,
-                Some(b'\\') => {
-                    escaped = true;
-                    at = after_escape(bytes, at)?;
-                }
+                Some(b'\\') => at = after_escape(bytes, at)?,
                 _ => return Err(NotJson),
             }
         }
         self.at = at + 1;
-        let inner = self.text.get(start..at).ok_or(NotJson)?;
-        Ok(Text { inner, escaped })
+        self.text.get(start..at).map(Text).ok_or(NotJson)
+    }
+
+    /// As [`next_special`], from the marks where there are any.
+    #[inline]
+    fn special(&mut self, at: usize) -> usize {
+        let Some(mut marks) = self.marks else { return next_special(self.text.as_bytes(), at) };
+        loop {
+            match marks {
+                [mark, ..] if *mark as usize >= at => {
+                    self.marks = Some(marks);
+                    return *mark as usize;
+                }
+                [_, rest @ ..] => marks = rest,
+                [] => return self.text.len(),
+            }
+        }
     }
 
     fn literal(&mut self, word: &str) -> Result<(), NotJson> {
@@ -300,28 +329,60 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A string of a JSON text.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LongText<'a> {
+    /// One without escapes.
+    Plain(&'a str),
+    /// One that had to be decoded.
+    Decoded(Decoded),
+}
+
+/// A decoded string, with what decoding learned for whoever reads JSON in it.
+#[derive(PartialEq, Eq)]
+pub struct Decoded {
+    /// UTF-8, but not yet checked to be: whoever needs to know checks, once.
+    bytes: Vec<u8>,
+    /// Where quotes, backslashes and control characters stand in `bytes`, in order. Each came from an escape.
+    marks: Vec<u32>,
+}
+
+impl Decoded {
+    /// The decoded text.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl fmt::Debug for Decoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoded").field("bytes", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
 /// A JSON string as it stands between its quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Text<'a> {
-    inner: &'a str,
-    escaped: bool,
-}
+pub struct Text<'a>(&'a str);
 
 impl<'a> Text<'a> {
     /// The name to compare with: unescaped only where that is needed.
     #[inline]
     pub fn decode(self) -> Cow<'a, str> {
-        if self.escaped { Cow::Owned(unescape(self.inner)) } else { Cow::Borrowed(self.inner) }
+        if memchr::memchr(b'\\', self.0.as_bytes()).is_some() {
+            Cow::Owned(unescape(self.0))
+        } else {
+            Cow::Borrowed(self.0)
+        }
     }
 
     /// Length between the quotes, in bytes: never less than that of the decoded text.
     pub const fn len(self) -> usize {
-        self.inner.len()
+        self.0.len()
     }
 
     /// Whether nothing stands between the quotes.
     pub const fn is_empty(self) -> bool {
-        self.inner.is_empty()
+        self.0.is_empty()
     }
 }
 
@@ -353,15 +414,22 @@ fn write_char(out: &mut String, c: char) {
     }
 }
 
-/// Names that cannot be decoded (half a surrogate pair) are compared and passed on as they are written.
-fn unescape(inner: &str) -> String {
-    decode(inner.as_bytes()).map_or_else(|_| inner.to_owned(), |(text, _)| text)
+fn utf8(bytes: &[u8]) -> Result<&str, NotJson> {
+    simdutf8::basic::from_utf8(bytes).map_err(|_| NotJson)
 }
 
-/// Decodes a string up to its closing quote or the end of `bytes`, and says where that is.
-fn decode(bytes: &[u8]) -> Result<(String, usize), NotJson> {
-    // Whole words are copied and the position moved by what was clean in them: hence the room for one more word.
-    let mut out = vec![0; bytes.len() + WORD];
+/// Names that cannot be decoded (half a surrogate pair) are compared and passed on as they are written.
+fn unescape(inner: &str) -> String {
+    let decoded = decode(inner.as_bytes(), |_| {}).ok().and_then(|(bytes, _)| String::from_utf8(bytes).ok());
+    decoded.unwrap_or_else(|| inner.to_owned())
+}
+
+/// Decodes a string up to its closing quote or the end of `bytes`, and says where that is. `mark` is called with the
+/// position of each special character in the decoded text.
+#[inline]
+fn decode(bytes: &[u8], mut mark: impl FnMut(u32)) -> Result<(Vec<u8>, usize), NotJson> {
+    // Whole blocks are copied and the position moved by what was clean in them: hence the room for one more.
+    let mut out = vec![0; bytes.len() + BLOCK];
     let (mut at, mut to) = (0, 0);
     loop {
         let clean = copy_clean(bytes, at, &mut out, to);
@@ -369,31 +437,44 @@ fn decode(bytes: &[u8]) -> Result<(String, usize), NotJson> {
         to += clean;
         match bytes.get(at) {
             None | Some(b'"') => break,
-            Some(b'\\') => {
-                let (c, after) = escaped_char(bytes, at)?;
-                at = after;
-                to += c.encode_utf8(out.get_mut(to..).filter(|o| o.len() >= 4).ok_or(NotJson)?).len();
-            }
+            Some(b'\\') => match bytes.get(at + 1).map(|&c| simple_escape(c)) {
+                Some(byte) if byte != 0 => {
+                    if is_special(byte) {
+                        mark(u32::try_from(to).map_err(|_| NotJson)?);
+                    }
+                    *out.get_mut(to).ok_or(NotJson)? = byte;
+                    at += 2;
+                    to += 1;
+                }
+                _ => {
+                    let (c, after) = unicode_escape(bytes, at)?;
+                    if c.is_ascii() && u8::try_from(c).is_ok_and(is_special) {
+                        mark(u32::try_from(to).map_err(|_| NotJson)?);
+                    }
+                    at = after;
+                    to += c.encode_utf8(out.get_mut(to..).filter(|o| o.len() >= 4).ok_or(NotJson)?).len();
+                }
+            },
             Some(_) => return Err(NotJson),
         }
     }
     out.truncate(to);
-    Ok((String::from_utf8(out).map_err(|_| NotJson)?, at))
+    Ok((out, at))
 }
 
 /// Copies bytes from `at` up to the next special one, and returns their number.
 #[inline]
 fn copy_clean(bytes: &[u8], at: usize, out: &mut [u8], to: usize) -> usize {
     let mut n = 0;
-    while let (Some(Ok(word)), Some(slot)) =
-        (bytes.get(at + n..at + n + WORD).map(<[u8; WORD]>::try_from), out.get_mut(to + n..to + n + WORD))
+    while let (Some(Ok(block)), Some(slot)) =
+        (bytes.get(at + n..at + n + BLOCK).map(<[u8; BLOCK]>::try_from), out.get_mut(to + n..to + n + BLOCK))
     {
-        slot.copy_from_slice(&word);
-        let found = specials(u64::from_le_bytes(word));
-        if found != 0 {
-            return n + (found.trailing_zeros() / 8) as usize;
+        slot.copy_from_slice(&block);
+        let clean = clean_prefix(block);
+        n += clean;
+        if clean < BLOCK {
+            return n;
         }
-        n += WORD;
     }
     while let (Some(&b), Some(slot)) = (bytes.get(at + n), out.get_mut(to + n)) {
         if is_special(b) {
@@ -405,20 +486,18 @@ fn copy_clean(bytes: &[u8], at: usize, out: &mut [u8], to: usize) -> usize {
     n
 }
 
-/// The character that an escape stands for, and the position after it.
+/// The character that a letter after a backslash stands for; 0 where it does not stand for one by itself.
 #[inline]
-fn escaped_char(bytes: &[u8], backslash: usize) -> Result<(char, usize), NotJson> {
-    let plain = match bytes.get(backslash + 1) {
-        Some(&c @ (b'"' | b'\\' | b'/')) => char::from(c),
-        Some(b'n') => '\n',
-        Some(b'u') => return unicode_escape(bytes, backslash),
-        Some(b't') => '\t',
-        Some(b'r') => '\r',
-        Some(b'b') => '\u{8}',
-        Some(b'f') => '\u{c}',
-        _ => return Err(NotJson),
-    };
-    Ok((plain, backslash + 2))
+const fn simple_escape(letter: u8) -> u8 {
+    match letter {
+        b'"' | b'\\' | b'/' => letter,
+        b'n' => b'\n',
+        b't' => b'\t',
+        b'r' => b'\r',
+        b'b' => 8,
+        b'f' => 12,
+        _ => 0,
+    }
 }
 
 fn unicode_escape(bytes: &[u8], backslash: usize) -> Result<(char, usize), NotJson> {
@@ -443,17 +522,28 @@ fn code_unit(bytes: &[u8], backslash: usize) -> Result<u32, NotJson> {
 /// The first position from `at` on that holds a quote, a backslash or a control character, or the end.
 #[inline]
 fn next_special(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(Ok(word)) = bytes.get(at..at + WORD).map(<[u8; WORD]>::try_from) {
-        let found = specials(u64::from_le_bytes(word));
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
+    while let Some(Ok(block)) = bytes.get(at..at + BLOCK).map(<[u8; BLOCK]>::try_from) {
+        let clean = clean_prefix(block);
+        at += clean;
+        if clean < BLOCK {
+            return at;
         }
-        at += WORD;
     }
     while bytes.get(at).is_some_and(|&b| !is_special(b)) {
         at += 1;
     }
     at
+}
+
+/// How many bytes come before the first special one. Two words at once and no branch between them: most names and
+/// values end within a block, and where in it cannot be predicted.
+#[inline]
+fn clean_prefix(block: [u8; BLOCK]) -> usize {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = block;
+    let low = specials(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+    let high = specials(u64::from_le_bytes(rest));
+    let (found, base) = if low == 0 { (high, 8) } else { (low, 0) };
+    base + (found.trailing_zeros() / 8) as usize
 }
 
 #[inline]
@@ -529,7 +619,7 @@ impl Levels {
     }
 }
 
-const WORD: usize = 8;
+const BLOCK: usize = 16;
 const EMPTY: u64 = 1;
 const FULL: u64 = 1 << 63;
 
@@ -629,7 +719,8 @@ mod tests {
         for depth in [1, 62, 63, 64, 65, 127, 128, 500, 1_000_000] {
             let arrays = "[".repeat(depth) + &"]".repeat(depth);
             assert!(accepts(&arrays), "{depth}");
-            assert!(!accepts(&arrays[1..]) && !accepts(&arrays[..arrays.len() - 1]), "{depth}");
+            let (short, long) = ("[".repeat(depth) + &"]".repeat(depth - 1), arrays + "]");
+            assert!(!accepts(&short) && !accepts(&long), "{depth}");
             let mixed = "[{\"a\":".repeat(depth) + "1" + &"}]".repeat(depth);
             assert!(accepts(&mixed), "{depth}");
             let crossed = "[{\"a\":".repeat(depth) + "1" + &"}]".repeat(depth - 1) + "]}";
@@ -641,12 +732,10 @@ mod tests {
     fn values_are_handed_out_byte_for_byte() {
         let mut reader = Reader::new(" [ {\"a\" : [1 , 2]} ,\"x\\/y\", 1.50 ] ");
         let mut values = Vec::new();
-        reader
-            .array(|r| {
-                values.push(r.value()?);
-                Ok::<_, NotJson>(())
-            })
-            .unwrap();
+        let mut started = false;
+        while reader.element(&mut started).unwrap() {
+            values.push(reader.value().unwrap());
+        }
         reader.end().unwrap();
         assert_eq!(values, ["{\"a\" : [1 , 2]}", "\"x\\/y\"", "1.50"]);
     }
@@ -654,7 +743,7 @@ mod tests {
     #[test]
     fn half_a_surrogate_pair_is_json_but_has_no_decoded_form() {
         for half in [r#""\ud83d""#, r#""\ude00""#, r#""\ud83dx""#, r#""\ud83d\u0041""#, r#""\ude00\ud83d""#] {
-            assert!(accepts(half) && Reader::new(half).decoded().is_err(), "{half}");
+            assert!(accepts(half) && Reader::new(half).long_text().is_err(), "{half}");
             let text = Reader::new(half).text().unwrap().unwrap();
             assert_eq!(text.decode(), half.trim_matches('"'), "passed on as written");
         }
@@ -684,14 +773,32 @@ mod tests {
 
         #[test]
         fn decoded_strings_are_those_of_serde_json(text in texts()) {
-            if text.starts_with('"') && let Ok(expected) = serde_json::from_str::<String>(&text) {
-                let mut reader = Reader::new(&text);
-                prop_assert_eq!(reader.decoded().unwrap().unwrap(), expected.as_str());
-                prop_assert!(reader.end().is_ok());
-                prop_assert_eq!(Reader::new(&text).text().unwrap().unwrap().decode(), expected);
-            } else if text.starts_with('"') {
-                let mut reader = Reader::new(&text);
-                prop_assert!(reader.decoded().is_err() || reader.end().is_err());
+            if !text.starts_with('"') {
+                return Ok(());
+            }
+            let mut reader = Reader::new(&text);
+            let decoded = reader.long_text().and_then(|t| reader.end().map(|()| t));
+            let Ok(expected) = serde_json::from_str::<String>(&text) else {
+                prop_assert!(decoded.is_err());
+                return Ok(());
+            };
+            match decoded.unwrap().unwrap() {
+                LongText::Plain(plain) => prop_assert_eq!(plain, &*expected),
+                LongText::Decoded(decoded) => prop_assert_eq!(decoded.bytes(), expected.as_bytes()),
+            }
+            prop_assert_eq!(Reader::new(&text).text().unwrap().unwrap().decode(), expected);
+        }
+
+        #[test]
+        fn a_nested_text_is_read_as_if_it_stood_alone(text in texts()) {
+            let outer = serde_json::to_string(&text).unwrap();
+            let inner = Reader::new(&outer).long_text().unwrap().unwrap();
+            if let LongText::Decoded(decoded) = inner {
+                let mut nested = Reader::nested(&decoded).unwrap();
+                let (value, end) = (nested.value(), nested.end());
+                let mut alone = Reader::new(&text);
+                prop_assert_eq!(value, alone.value());
+                prop_assert_eq!(end, alone.end());
             }
         }
 

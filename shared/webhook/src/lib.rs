@@ -22,4 +22,6 @@ pub use queue::{ClaimCheck, ClaimCheckError, ItemQueue, Lane, Outgoing, QueueErr
 pub use route::{MAX_ITEMS, route};
 pub use routed::{Claim, Routed};
 pub use secrets::{SecretFormatError, WebhookSecrets};
-pub use signature::{AppSecrets, SIGNATURE_HEADER, SignatureError, VerifiedWebhook, sign, verify};
+pub use signature::{
+    AppSecrets, SIGNATURE_HEADER, SignatureError, VerifiedWebhook, sign, verify, verify_decoded,
+};

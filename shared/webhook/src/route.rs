@@ -14,7 +14,7 @@
 
 use std::borrow::Cow;
 
-use crate::batch::{Batch, Change, Contacts, Draft, Shape};
+use crate::batch::{Batch, Change, Contacts, Draft, Halt, Shape};
 use crate::identity::{self, Anonymous};
 use crate::json::{NotJson, Reader};
 use crate::kind::Standing;
@@ -35,11 +35,11 @@ pub fn route<'a>(
     key: &ConversationKey,
     received_at: i64,
 ) -> Result<Vec<Routed<'a>>, NotJson> {
-    let text = std::str::from_utf8(webhook.raw()).map_err(|_| NotJson)?;
-    let batch = match Batch::read(text, MAX_ITEMS) {
+    let reader = webhook.reader()?;
+    let batch = match Batch::read(reader.clone(), MAX_ITEMS) {
         Ok(batch) => batch,
-        Err(crate::batch::Halt::NotJson) => return Err(NotJson),
-        Err(crate::batch::Halt::TooMany) => Batch::whole(checked(text)?),
+        Err(Halt::NotJson) => return Err(NotJson),
+        Err(Halt::TooMany) => Batch::whole(checked(reader)?),
     };
     let mut router = Router { key, received_at, anonymous: Anonymous::default(), last: None };
     let Batch { drafts, changes, mut contacts } = batch;
@@ -54,8 +54,7 @@ pub fn route<'a>(
 }
 
 /// The whole text as one JSON value.
-fn checked(text: &str) -> Result<&str, NotJson> {
-    let mut reader = Reader::new(text);
+fn checked(mut reader: Reader<'_>) -> Result<&str, NotJson> {
     let value = reader.value()?;
     reader.end()?;
     Ok(value)

@@ -6,6 +6,8 @@ use std::fmt;
 
 use aws_lc_rs::hmac;
 
+use crate::json::{Decoded, NotJson, Reader};
+
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "X-Hub-Signature-256";
 
@@ -36,12 +38,22 @@ impl fmt::Debug for AppSecrets {
 #[derive(Clone, Copy)]
 pub struct VerifiedWebhook<'a> {
     raw: &'a [u8],
+    /// Where the body was decoded from JSON: what decoding learned of it.
+    decoded: Option<&'a Decoded>,
 }
 
 impl<'a> VerifiedWebhook<'a> {
     /// The bytes that were signed.
     pub const fn raw(&self) -> &'a [u8] {
         self.raw
+    }
+
+    /// A reader of the body.
+    pub(crate) fn reader(&self) -> Result<Reader<'a>, NotJson> {
+        match self.decoded {
+            Some(decoded) => Reader::nested(decoded),
+            None => Reader::of_bytes(self.raw),
+        }
     }
 }
 
@@ -87,10 +99,23 @@ pub fn verify<'a>(
 ) -> Result<VerifiedWebhook<'a>, SignatureError> {
     let tag = parse(header.ok_or(SignatureError::Missing)?).ok_or(SignatureError::Malformed)?;
     if secrets.all().any(|secret| hmac::verify(secret, raw, &tag).is_ok()) {
-        Ok(VerifiedWebhook { raw })
+        Ok(VerifiedWebhook { raw, decoded: None })
     } else {
         Err(SignatureError::Mismatch)
     }
+}
+
+/// As [`verify`], for a body that was a string in a JSON text: [`crate::route`] then works faster.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_decoded<'a>(
+    body: &'a Decoded,
+    header: Option<&str>,
+    secrets: &AppSecrets,
+) -> Result<VerifiedWebhook<'a>, SignatureError> {
+    let verified = verify(body.bytes(), header, secrets)?;
+    Ok(VerifiedWebhook { decoded: Some(body), ..verified })
 }
 
 /// The header value with which Meta would send `raw`: for the command line and for tests.
@@ -99,10 +124,25 @@ pub fn sign(raw: &[u8], secret: &[u8]) -> String {
 }
 
 fn parse(header: &str) -> Option<[u8; 32]> {
-    let digits = header.strip_prefix(PREFIX)?;
+    let digits: &[u8; 64] = header.strip_prefix(PREFIX)?.as_bytes().try_into().ok()?;
     let mut tag = [0; 32];
-    hex::decode_to_slice(digits, &mut tag).ok()?;
-    Some(tag)
+    let mut bad = 0;
+    for (byte, pair) in tag.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let [high, low] = pair.map(nibble);
+        bad |= high | low;
+        *byte = high << 4 | low;
+    }
+    (bad < 16).then_some(tag)
+}
+
+/// The value of a hex digit; 16 or more for anything else.
+const fn nibble(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        b'A'..=b'F' => digit - b'A' + 10,
+        _ => 16,
+    }
 }
 
 fn key(secret: &[u8]) -> hmac::Key {
