@@ -53,7 +53,7 @@ clippy:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 deny:
 	@scripts/tools cargo-deny
-	cargo deny check licenses bans sources
+	cargo deny --locked check licenses bans sources
 advisories: ## Check dependencies against the RustSec database (fetches it from its home: not part of CI)
 	@scripts/tools cargo-deny
 	cargo deny check advisories
