@@ -58,7 +58,7 @@ advisories: ## Check dependencies against the RustSec database (fetches it from 
 	@scripts/tools cargo-deny
 	cargo deny check advisories
 doc: ## Build the documentation of all packages, warnings are errors
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
 ##@ Measure
 .PHONY: bench bench-peers load size
