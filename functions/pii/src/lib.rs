@@ -1,1 +1,19 @@
-//! To be written.
+//! PII: consumes both queues, sealing every message field by field, and answers the PII endpoints.
+
+mod caller;
+pub mod config;
+mod consumer;
+mod content;
+mod conversations;
+mod endpoints;
+mod fields;
+mod handler;
+mod parts;
+mod problems;
+mod sqs_event;
+mod view;
+
+pub use caller::Caller;
+pub use consumer::{Arrived, Consumed};
+pub use handler::PiiFunction;
+pub use parts::{Parts, Ports};

@@ -1,1 +1,44 @@
-fn main() {}
+//! The PII Lambda: settings, adapters, run.
+
+use pii_function::config::Config;
+use pii_function::{Parts, PiiFunction, Ports};
+use portcullis_aws::{DynamoKeys, DynamoRecords, KmsWrapper, S3Claims, SdkSettings, SqsDeadLetters};
+use portcullis_lambda::{BoxError, LogFormat, Metrics, SystemClock};
+use portcullis_pii::{Detector, HierarchyOptions, KeyHierarchy};
+
+struct Aws;
+
+impl Ports for Aws {
+    type Wrapper = KmsWrapper;
+    type Keys = DynamoKeys;
+    type Records = DynamoRecords;
+    type Claims = S3Claims;
+    type DeadLetters = SqsDeadLetters;
+    type Clock = SystemClock;
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), BoxError> {
+    let config = Config::from_env()?;
+    portcullis_lambda::init_logging(LogFormat::Json, &config.log_level);
+    let sdk = portcullis_aws::connect(&SdkSettings::default()).await;
+    let keys = KeyHierarchy::new(
+        KmsWrapper::new(&sdk, config.conversation_key_id, config.media_key_id),
+        DynamoKeys::new(&sdk, config.subject_keys_table.clone()),
+        SystemClock,
+        HierarchyOptions::new(config.subject_keys_table),
+    );
+    let parts = Parts::<Aws> {
+        keys,
+        records: DynamoRecords::new(&sdk, config.conversations_table.clone()),
+        claims: S3Claims::new(&sdk, config.claim_check_bucket, None),
+        dead_letters: SqsDeadLetters::new(&sdk, config.text_dlq_url, config.media_dlq_url),
+        clock: SystemClock,
+        detector: Detector::new(),
+        policy: config.policy,
+        metrics: Metrics::stdout("pii"),
+        media_queue: config.media_queue,
+        table: config.conversations_table,
+    };
+    portcullis_lambda::run(PiiFunction::new(parts)).await
+}

@@ -1,0 +1,202 @@
+//! What becomes of messages from the queues.
+
+mod support;
+
+use pii_function::Consumed;
+use portcullis_pii::{KeyError, RecordError};
+use portcullis_webhook::{ClaimCheck, Lane};
+use serde_json::json;
+use support::{NOW, arrived, bench, message};
+
+const PHONE: &str = "5511987654321";
+
+fn stored(n: usize) -> Consumed {
+    Consumed { stored: n, ..Consumed::default() }
+}
+
+#[tokio::test]
+async fn a_message_is_stored_sealed_with_the_retention_of_its_class() {
+    for (label, text, class, days) in [
+        ("small talk", "oi, tudo bem?", "INTERNAL", 30),
+        ("a card number", "my card is 4111 1111 1111 1111", "PII", 7),
+        ("an address", "write to ana@example.com", "PII", 7),
+    ] {
+        let b = bench();
+        let body = message("c1", "wamid.1", Some(PHONE), text);
+        assert_eq!(b.function.consume(&[arrived("c1", "1", &body)]).await, stored(1), "{label}");
+        let record = b.records.all().remove(0);
+        assert_eq!(record.class, class, "{label}");
+        assert_eq!(record.expires_at, NOW / 1000 + days * 86_400, "{label}");
+        let bytes = format!("{record:?}");
+        for secret in [PHONE, text, "wamid.1", "Ana Souza"] {
+            assert!(!bytes.contains(secret), "{label}: {secret} is in the stored record");
+            assert!(
+                record.fields.values().all(|f| !f.windows(secret.len()).any(|w| w == secret.as_bytes())),
+                "{label}: {secret} is in a stored field"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_same_message_in_another_batch_days_later_changes_nothing() {
+    let b = bench();
+    let body = message("c1", "wamid.1", Some(PHONE), "oi");
+    assert_eq!(b.function.consume(&[arrived("c1", "1", &body)]).await, stored(1));
+    let before = b.records.all();
+    b.clock.advance(3 * 86_400_000);
+    let again = body.replace(&NOW.to_string(), &(NOW + 1).to_string());
+    let done = b.function.consume(&[arrived("c1", "900", &again)]).await;
+    assert_eq!(done, Consumed { repeated: 1, ..Consumed::default() });
+    assert_eq!(b.records.all(), before);
+}
+
+#[tokio::test]
+async fn poison_goes_to_the_dead_letters_with_its_reason_and_does_not_hold_up_its_group() {
+    let good = message("c1", "wamid.1", Some(PHONE), "oi");
+    let claim = |key: &str, sha: &str| {
+        json!({"v": 1, "kind": "text", "id": "x", "dedup_id": "x", "conversation": "c1", "lane": "text",
+               "received_at": NOW, "body": {"claim": {"key": key, "bytes": 2, "sha256": sha}}})
+        .to_string()
+    };
+    let unclaimed = claim("claims/gone", "00");
+    let altered = claim("claims/altered", &"0".repeat(64));
+    for (label, body, reason) in [
+        ("not json", "{", "malformed-message"),
+        ("empty", "", "malformed-message"),
+        ("an array", "[]", "malformed-message"),
+        ("another shape", r#"{"v":1}"#, "malformed-message"),
+        ("a version to come", &good.replace("\"v\":1", "\"v\":2"), "unknown-version"),
+        ("a claim of nothing", &unclaimed, "claim-not-found"),
+        ("an altered claim", &altered, "claim-altered"),
+    ] {
+        let b = bench();
+        b.claims.put("claims/altered", b"{}").await.unwrap();
+        let done = b.function.consume(&[arrived("c1", "1", body), arrived("c1", "2", &good)]).await;
+        assert_eq!(done, Consumed { stored: 1, dead: 1, ..Consumed::default() }, "{label}");
+        let letters = b.dead.items();
+        assert_eq!(letters.len(), 1, "{label}");
+        assert_eq!((letters[0].reason.as_str(), letters[0].body.as_str()), (reason, body), "{label}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_keeps_its_item_and_the_rest_of_its_group_in_the_queue_and_no_other_group() {
+    let b = bench();
+    // The keys of c1's subject cannot be had; c2's are at hand.
+    let warm = message("c2", "wamid.0", Some("5511911112222"), "oi");
+    b.function.consume(&[arrived("c2", "0", &warm)]).await;
+    let bodies = [
+        message("c1", "wamid.1", Some(PHONE), "um"),
+        message("c2", "wamid.2", Some("5511911112222"), "dois"),
+        message("c1", "wamid.3", Some(PHONE), "tres"),
+    ];
+    let items =
+        [arrived("c1", "1", &bodies[0]), arrived("c2", "2", &bodies[1]), arrived("c1", "3", &bodies[2])];
+    b.keys.fail_next(1, KeyError::Unavailable);
+    let done = b.function.consume(&items).await;
+    assert_eq!(done, Consumed { failed: vec![0, 2], stored: 1, ..Consumed::default() });
+    assert_eq!(
+        b.function.consume(&[items[0], items[2]]).await,
+        stored(2),
+        "and later it goes on where it stopped"
+    );
+    assert!(b.dead.items().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_lost_while_a_service_is_away() {
+    type Break = fn(&support::Bench);
+    let cases: [(&str, Break); 4] = [
+        ("table unavailable", |b| b.records.fail_next(1, RecordError::Unavailable)),
+        ("table refuses", |b| b.records.fail_next(1, RecordError::Refused)),
+        ("keys unavailable", |b| b.keys.fail_next(1, KeyError::Unavailable)),
+        ("keys refuse", |b| b.keys.fail_next(1, KeyError::Refused)),
+    ];
+    for (label, break_it) in cases {
+        let b = bench();
+        let body = message("c1", "wamid.1", Some(PHONE), "oi");
+        break_it(&b);
+        let done = b.function.consume(&[arrived("c1", "1", &body)]).await;
+        assert_eq!(done, Consumed { failed: vec![0], ..Consumed::default() }, "{label}");
+        assert_eq!(b.function.consume(&[arrived("c1", "1", &body)]).await, stored(1), "{label}");
+        assert!(b.dead.items().is_empty(), "{label}: trouble that passes is no poison");
+    }
+}
+
+#[tokio::test]
+async fn poison_stays_in_its_queue_while_the_dead_letter_queue_is_away() {
+    let b = bench();
+    b.dead.fail_next(1);
+    let done = b.function.consume(&[arrived("c1", "1", "{")]).await;
+    assert_eq!(done, Consumed { failed: vec![0], ..Consumed::default() });
+    assert_eq!(b.function.consume(&[arrived("c1", "1", "{")]).await.dead, 1);
+}
+
+#[tokio::test]
+async fn a_large_item_is_fetched_from_the_claim_check() {
+    let b = bench();
+    let whole = serde_json::from_str::<serde_json::Value>(&message(
+        "c1",
+        "wamid.1",
+        Some(PHONE),
+        &"oi ".repeat(100_000),
+    ))
+    .unwrap();
+    let object = whole["body"]["inline"].to_string();
+    let sha256 = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, object.as_bytes()));
+    b.claims.put("claims/1", object.as_bytes()).await.unwrap();
+    let mut pointer = whole.clone();
+    pointer["body"] = json!({"claim": {"key": "claims/1", "bytes": object.len(), "sha256": sha256}});
+    let pointer = pointer.to_string();
+    assert_eq!(b.function.consume(&[arrived("c1", "1", &pointer)]).await, stored(1));
+    let read = b.json("pii-reader", "GET", "/conversations/c1", "").await;
+    assert_eq!(read["messages"][0]["item"]["text"]["body"], "oi ".repeat(100_000));
+}
+
+#[tokio::test]
+async fn what_concerns_no_person_is_stored_and_found_under_no_subject() {
+    let b = bench();
+    let body = message("c9", "account.1", None, "limit raised");
+    assert_eq!(b.function.consume(&[arrived("c9", "1", &body)]).await, stored(1));
+    assert_eq!(b.records.all()[0].subject, None);
+    let read = b.json("pii-reader", "GET", "/conversations/c9", "").await;
+    assert_eq!(read["messages"][0]["item"]["text"]["body"], "limit raised");
+}
+
+#[tokio::test]
+async fn media_and_conversations_are_sealed_under_keys_of_their_own() {
+    let b = bench();
+    let body = message("c1", "wamid.1", Some(PHONE), "oi");
+    let media =
+        message("c1", "wamid.2", Some(PHONE), "foto").replace(r#""lane":"text""#, r#""lane":"media""#);
+    b.function.consume(&[arrived("c1", "1", &body)]).await;
+    let one = b.wrapper.calls();
+    let mut item = arrived("c1", "1", &media);
+    item.lane = Lane::Media;
+    b.function.consume(&[item]).await;
+    assert!(b.wrapper.calls() > one, "a media branch key was made");
+    assert_eq!(
+        b.json("pii-reader", "GET", "/conversations/c1", "").await["messages"].as_array().unwrap().len(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn calls_of_the_key_service_do_not_grow_with_messages_or_subjects() {
+    let b = bench();
+    for n in 0..500 {
+        let phone = format!("55119{n:08}");
+        let body = message("c1", &format!("wamid.{n}"), Some(&phone), "oi");
+        assert_eq!(b.function.consume(&[arrived("c1", "1", &body)]).await, stored(1));
+    }
+    assert!(b.wrapper.calls() <= 3, "{} calls", b.wrapper.calls());
+}
+
+#[tokio::test]
+async fn nesting_of_any_depth_is_stored() {
+    let b = bench();
+    let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
+    let body = message("c1", "wamid.1", Some(PHONE), "@@").replace("\"@@\"", &deep);
+    assert_eq!(b.function.consume(&[arrived("c1", "1", &body)]).await, stored(1));
+}
