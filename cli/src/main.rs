@@ -1,1 +1,70 @@
-fn main() {}
+//! `portcullis`: the stack on a laptop, and its pieces as commands.
+
+mod config;
+mod failure;
+mod input;
+mod output;
+mod pii;
+mod progress;
+mod serve;
+mod webhook;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Environment;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Serverless security stack: WhatsApp webhook validation and field-level PII encryption.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, arg_required_else_help = true, propagate_version = true)]
+struct Cli {
+    /// Print JSON lines on standard output, for scripts.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole stack on one port of 127.0.0.1: no account, no Docker.
+    Serve(serve::Args),
+    /// Sign, send and route WhatsApp webhook bodies.
+    #[command(subcommand)]
+    Webhook(webhook::Command),
+    /// Find, encrypt and decrypt personal data.
+    #[command(subcommand)]
+    Pii(pii::Command),
+}
+
+/// Exit codes: 0 done; 1 done, and the answer is no (a request was refused, a decryption failed); 2 could not be done
+/// (usage, unreadable input, unreachable stack).
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.json);
+    let environment = Environment::read();
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::usage(format!("the runtime does not start: {e}")))
+        .and_then(|runtime| runtime.block_on(run(cli.command, &output, &environment)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.error(&failure);
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+async fn run(command: Command, output: &Output, environment: &Environment) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => serve::run(args, output, environment).await,
+        Command::Webhook(command) => webhook::run(command, output, environment).await,
+        Command::Pii(command) => pii::run(command, output, environment).await,
+    }
+}

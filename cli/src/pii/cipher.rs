@@ -1,0 +1,122 @@
+//! `portcullis pii encrypt` and `pii decrypt`.
+
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use pii_function::{Caller, PiiFunction};
+use portcullis_lambda::ProxyResponse;
+use serde_json::{Value, json};
+
+use crate::config::Environment;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::serve::{DataArgs, LocalPorts, Stack};
+use crate::webhook::{client, unreachable_stack};
+use crate::{input, progress};
+
+/// Reads one JSON object a line and writes one JSON object a line, in the form of `POST /pii/encrypt` and
+/// `POST /pii/decrypt`: `{"subject", "record", "fields": {name: text}}`. What `encrypt` writes needs only its `subject`
+/// added to be read by `decrypt`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  echo '{\"subject\":\"+5511987654321\",\"record\":\"r1\",\"fields\":{\"note\":\"hi\"}}' | portcullis pii encrypt -"
+)]
+pub(crate) struct Args {
+    /// JSON lines, or - for standard input.
+    file: PathBuf,
+    /// Ask a running stack instead of opening the data directory.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Encrypt,
+    Decrypt,
+}
+
+enum Backend {
+    Local(Box<PiiFunction<LocalPorts>>, Caller),
+    Remote(reqwest::Client, String),
+}
+
+pub(crate) async fn run(
+    args: &Args,
+    direction: Direction,
+    output: &Output,
+    environment: &Environment,
+) -> Result<(), Failure> {
+    let backend = match &args.url {
+        Some(url) => Backend::Remote(client()?, format!("{}{}", url.trim_end_matches('/'), direction.path())),
+        None => {
+            let stack = Stack::open(&args.data, environment)?;
+            Backend::Local(Box::new(stack.pii()), stack.developer())
+        }
+    };
+    let (mut reader, size) = input::open(&args.file)?;
+    let bar = progress::bytes(size);
+    let (mut line, mut number, mut refused) = (Vec::new(), 0_u64, 0_u64);
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line).map_err(|e| input::unreadable(&args.file, &e))?;
+        if read == 0 {
+            break;
+        }
+        number += 1;
+        bar.inc(read as u64);
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let (status, answer) = backend.ask(direction, &line).await?;
+        if status == 200 {
+            output.text(&answer)?;
+        } else {
+            refused += 1;
+            report(output, &args.file, number, status, &answer);
+        }
+    }
+    bar.finish_and_clear();
+    if refused == 0 {
+        Ok(())
+    } else {
+        Err(Failure::refused(format!("{refused} of {number} lines were refused")))
+    }
+}
+
+fn report(output: &Output, file: &Path, line: u64, status: u16, answer: &str) {
+    let problem: Value = serde_json::from_str(answer).unwrap_or_else(|_| json!({"status": status}));
+    let title = problem.get("title").and_then(Value::as_str).unwrap_or("refused");
+    output.error(&Failure::refused(format!("{}:{line}: {status} {title}", file.display())));
+}
+
+impl Backend {
+    async fn ask(&self, direction: Direction, line: &[u8]) -> Result<(u16, String), Failure> {
+        match self {
+            Self::Local(function, caller) => {
+                let ProxyResponse { status, body, .. } = match direction {
+                    Direction::Encrypt => function.encrypt(line).await,
+                    Direction::Decrypt => function.decrypt(caller, line).await,
+                };
+                Ok((status, body.into_owned()))
+            }
+            Self::Remote(client, url) => {
+                let send =
+                    client.post(url).header("Content-Type", "application/json").body(line.to_vec()).send();
+                let answer = send.await.map_err(|e| unreachable_stack(url, &e))?;
+                let status = answer.status().as_u16();
+                Ok((status, answer.text().await.map_err(|e| unreachable_stack(url, &e))?))
+            }
+        }
+    }
+}
+
+impl Direction {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Encrypt => "/pii/encrypt",
+            Self::Decrypt => "/pii/decrypt",
+        }
+    }
+}

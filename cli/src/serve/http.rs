@@ -1,0 +1,180 @@
+//! HTTP in, API Gateway proxy events inside: what the gateway does in AWS.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Request, Response, StatusCode};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use pii_function::{Caller, PiiFunction};
+use portcullis_base::{Clock, Problem};
+use portcullis_lambda::{
+    Authorizer, Identity, Metrics, ProxyEvent, ProxyResponse, RequestContext, SystemClock, TextMap,
+};
+use portcullis_local::Store;
+use portcullis_secrets::{CacheSettings, CachedSecrets};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use webhook_function::{HandlerSettings, WebhookFunction};
+
+use super::secrets::{LocalSecrets, WEBHOOK_SECRET};
+use super::stack::{LocalPorts, Stack};
+use crate::failure::Failure;
+
+/// Both functions behind one port.
+pub(crate) struct Server {
+    webhook: WebhookFunction<LocalPorts>,
+    pii: PiiFunction<LocalPorts>,
+    developer: Caller,
+    store: Store,
+    wrapper: portcullis_local::LocalKeyWrapper,
+    /// Bodies in memory at once are bounded by this many times [`MAX_BODY`].
+    slots: Semaphore,
+}
+
+impl Server {
+    pub(crate) fn new(stack: &Stack, secrets: LocalSecrets) -> Self {
+        let webhook = webhook_function::Parts {
+            secrets: CachedSecrets::new(secrets, SystemClock, CacheSettings::default()),
+            queue: stack.store.clone(),
+            claims: stack.store.clone(),
+            clock: SystemClock,
+            metrics: Metrics::off("webhook"),
+            settings: HandlerSettings::new(WEBHOOK_SECRET),
+        };
+        Self {
+            webhook: WebhookFunction::new(webhook),
+            pii: stack.pii(),
+            developer: stack.developer(),
+            store: stack.store.clone(),
+            wrapper: stack.wrapper.clone(),
+            slots: Semaphore::new(MAX_AT_ONCE),
+        }
+    }
+}
+
+/// Serves until told to stop; what is under way is finished.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    server: Server,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let app = Router::new().fallback(answer).with_state(Arc::new(server));
+    let until = async move {
+        // A sender that is gone means stop as well.
+        let _stop = stopped.wait_for(|stop| *stop).await;
+    };
+    axum::serve(listener, app)
+        .with_graceful_shutdown(until)
+        .await
+        .map_err(|e| Failure::usage(format!("the server failed: {e}")))
+}
+
+async fn answer(State(server): State<Arc<Server>>, request: Request<Body>) -> Response<Body> {
+    let answer = match tokio::time::timeout(GATEWAY_TIMEOUT, route(&server, request)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(problem)) => ProxyResponse::problem(&problem),
+        Err(_) => ProxyResponse::problem(&TIMED_OUT),
+    };
+    into_http(answer)
+}
+
+async fn route(server: &Server, request: Request<Body>) -> Result<ProxyResponse, Problem> {
+    // Closed only when the process ends.
+    let _slot = server.slots.acquire().await.map_err(|_| TIMED_OUT)?;
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, MAX_BODY)
+        .collect()
+        .await
+        .map_err(|e| if e.downcast_ref::<LengthLimitError>().is_some() { TOO_LARGE } else { BROKEN_OFF })?;
+    let body = body.to_bytes();
+    let path = head.uri.path();
+    let query = query(head.uri.query().unwrap_or_default());
+    let event = event(head.method.as_str(), path, &head.headers, &query, &body, &server.developer);
+    Ok(match path {
+        "/webhook" => {
+            let deadline = SystemClock.now() + GATEWAY_TIMEOUT;
+            server.webhook.handle_request(&event, deadline).await
+        }
+        "/health" => ProxyResponse::json(200, health(server)?),
+        _ => server.pii.answer(&event).await,
+    })
+}
+
+/// How the stack is doing: for a person, and for the load test.
+fn health(server: &Server) -> Result<String, Problem> {
+    use portcullis_webhook::Lane;
+
+    let unavailable = |_| Problem::new(503, "unavailable", "Try again later");
+    let waiting = |lane| {
+        let depth = server.store.depth(lane);
+        depth.waiting + depth.in_flight
+    };
+    let status = serde_json::json!({
+        "queued": {"text": waiting(Lane::Text), "media": waiting(Lane::Media)},
+        "records": server.store.record_count().map_err(unavailable)?,
+        "dead_letters": server.store.dead_letter_count().map_err(unavailable)?,
+        "key_wrapper_calls": server.wrapper.calls(),
+    });
+    Ok(status.to_string())
+}
+
+fn event<'a>(
+    method: &'a str,
+    path: &'a str,
+    headers: &'a HeaderMap,
+    query: &'a [(String, String)],
+    body: &'a [u8],
+    caller: &'a Caller,
+) -> ProxyEvent<'a> {
+    let text = |name: &'a str, value: &'a [u8]| (Cow::Borrowed(name), String::from_utf8_lossy(value));
+    let (body, is_base64) = match std::str::from_utf8(body) {
+        Ok(text) => (Cow::Borrowed(text), false),
+        Err(_) => (Cow::Owned(BASE64_STANDARD.encode(body)), true),
+    };
+    ProxyEvent {
+        method: method.into(),
+        path: path.into(),
+        headers: TextMap(headers.iter().map(|(n, v)| text(n.as_str(), v.as_bytes())).collect()),
+        query: TextMap(query.iter().map(|(n, v)| (n.as_str().into(), v.as_str().into())).collect()),
+        path_parameters: TextMap::default(),
+        context: RequestContext {
+            request_id: None,
+            identity: Identity { source_ip: Some("127.0.0.1".into()), ..Identity::default() },
+            authorizer: Some(Authorizer(TextMap(vec![
+                ("principalId".into(), caller.id.as_str().into()),
+                ("roles".into(), caller.roles.join(" ").into()),
+            ]))),
+        },
+        body: (!body.is_empty()).then_some(body),
+        is_base64,
+    }
+}
+
+fn query(text: &str) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(text.as_bytes()).map(|(n, v)| (n.into_owned(), v.into_owned())).collect()
+}
+
+fn into_http(answer: ProxyResponse) -> Response<Body> {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut http = Response::builder().status(status);
+    for (name, value) in answer.all_headers() {
+        http = http.header(name, value);
+    }
+    // Our own header names and values are valid; an empty answer would still be an answer.
+    http.body(Body::from(answer.body.into_owned())).unwrap_or_default()
+}
+
+/// API Gateway's payload limit: 10 MB.
+const MAX_BODY: usize = 10 * 1024 * 1024;
+/// API Gateway's integration timeout.
+const GATEWAY_TIMEOUT: Duration = Duration::from_secs(29);
+const MAX_AT_ONCE: usize = 64;
+
+const TOO_LARGE: Problem = Problem::new(413, "body-too-large", "The body is too large");
+const BROKEN_OFF: Problem = Problem::new(400, "bad-request", "The body did not arrive whole");
+const TIMED_OUT: Problem = Problem::new(504, "timed-out", "The answer took too long");

@@ -1,0 +1,87 @@
+//! `portcullis serve`: the whole stack in one process, on one port of the loopback interface.
+
+mod banner;
+mod demo;
+mod http;
+mod secrets;
+mod stack;
+mod worker;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use portcullis_lambda::LogFormat;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::config::Environment;
+use crate::failure::Failure;
+use crate::output::Output;
+
+pub(crate) use secrets::SecretArgs;
+pub(crate) use stack::{DataArgs, LocalPorts, Stack};
+
+/// Starts the webhook validator, its queues, the PII consumer and the PII endpoints over an embedded database, and
+/// stays up until Ctrl-C. What was accepted survives a crash.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  portcullis serve --data ./data --port 8787\n  portcullis serve --demo")]
+pub(crate) struct Args {
+    /// Port on 127.0.0.1; 0 for any free one.
+    #[arg(long, default_value_t = 8787)]
+    port: u16,
+    /// Play the sample events through the stack after the start, and show what became of them.
+    #[arg(long)]
+    demo: bool,
+    /// Folder of the sample events.
+    #[arg(long, value_name = "DIR", default_value = "events")]
+    events: PathBuf,
+    /// Roles of the development principal that every caller is.
+    #[arg(long, value_name = "ROLES", default_value = "pii-reader", value_delimiter = ',')]
+    dev_roles: Vec<String>,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    secrets: SecretArgs,
+}
+
+pub(crate) async fn run(args: Args, output: &Output, environment: &Environment) -> Result<(), Failure> {
+    portcullis_lambda::init_logging(LogFormat::Human, &environment.log_level);
+    let stack = Stack::open(&args.data, environment)?.with_roles(&args.dev_roles);
+    let secrets = args.secrets.source(environment)?;
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)))
+        .await
+        .map_err(|e| Failure::usage(format!("port {}: {e}", args.port)))?;
+    let address = listener.local_addr().map_err(|e| Failure::usage(format!("port {}: {e}", args.port)))?;
+
+    let (stop, stopped) = watch::channel(false);
+    let workers = worker::start(&stack, &stopped);
+    let server = tokio::spawn(http::serve(listener, stack.server(secrets), stopped.clone()));
+    banner::started(output, address, &stack)?;
+    if args.demo {
+        let secret = args.secrets.webhook(environment).await?;
+        let conversation = demo::play(output, address, &stack, &secret, &args.events).await?;
+        banner::next_commands(output, address, &environment.program, conversation.as_deref())?;
+    }
+
+    interrupted().await?;
+    banner::stopping(output)?;
+    // Nobody listening any more means that it has stopped already.
+    let _all_gone = stop.send(true);
+    server.await.map_err(|_| Failure::usage("the server failed"))??;
+    workers.finish().await;
+    Ok(())
+}
+
+/// Waits for Ctrl-C or the signal that a process manager ends services with.
+async fn interrupted() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let failed = |e: std::io::Error| Failure::usage(format!("signals cannot be received: {e}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! The local stack: both functions over the embedded database.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pii_function::{Caller, Parts, PiiFunction, Ports};
+use portcullis_lambda::{Metrics, SystemClock};
+use portcullis_local::{LocalKeyWrapper, OpenError, RootKey, Store, StoreOptions};
+use portcullis_pii::{ClassificationPolicy, Detector, HierarchyOptions, KeyHierarchy};
+
+use super::http::Server;
+use super::secrets::LocalSecrets;
+use crate::config::Environment;
+use crate::failure::Failure;
+
+/// Where data and the key over it are kept.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct DataArgs {
+    /// Folder of the embedded database.
+    #[arg(long, value_name = "DIR", default_value = ".portcullis")]
+    data: PathBuf,
+    /// File of the root key; made where there is none. Never inside the data folder, so that a copy of the data alone
+    /// says nothing. Default: portcullis/root.key in your configuration folder.
+    #[arg(long, value_name = "FILE")]
+    root_key: Option<PathBuf>,
+}
+
+/// The adapters of the local stack.
+pub(crate) struct LocalPorts;
+
+impl Ports for LocalPorts {
+    type Wrapper = LocalKeyWrapper;
+    type Keys = Store;
+    type Records = Store;
+    type Claims = Store;
+    type DeadLetters = Store;
+    type Clock = SystemClock;
+}
+
+impl webhook_function::Ports for LocalPorts {
+    type Secrets = LocalSecrets;
+    type Queue = Store;
+    type Claims = Store;
+    type Clock = SystemClock;
+}
+
+/// An opened stack.
+pub(crate) struct Stack {
+    pub(crate) store: Store,
+    pub(crate) wrapper: LocalKeyWrapper,
+    pub(crate) data: PathBuf,
+    roles: Vec<String>,
+}
+
+impl Stack {
+    pub(crate) fn open(args: &DataArgs, environment: &Environment) -> Result<Self, Failure> {
+        let key_file = match &args.root_key {
+            Some(file) => file.clone(),
+            None => environment
+                .config_home
+                .as_ref()
+                .map(|home| home.join("portcullis").join("root.key"))
+                .ok_or_else(|| Failure::usage("no home folder is known: name a file with --root-key"))?,
+        };
+        let root = RootKey::load_or_create(&key_file)
+            .map_err(|e| Failure::usage(format!("root key {}: {e}", key_file.display())))?;
+        let store = Store::open(&args.data, &root, Arc::new(SystemClock), StoreOptions::default())
+            .map_err(|e| cannot_open(args, &e))?;
+        let wrapper = LocalKeyWrapper::new(&root);
+        Ok(Self { store, wrapper, data: args.data.clone(), roles: vec!["pii-reader".to_owned()] })
+    }
+
+    #[must_use]
+    pub(crate) fn with_roles(mut self, roles: &[String]) -> Self {
+        self.roles = roles.to_vec();
+        self
+    }
+
+    /// The PII function over this stack.
+    pub(crate) fn pii(&self) -> PiiFunction<LocalPorts> {
+        PiiFunction::new(Parts {
+            keys: KeyHierarchy::new(
+                self.wrapper.clone(),
+                self.store.clone(),
+                SystemClock,
+                HierarchyOptions::new("subject-keys"),
+            ),
+            records: self.store.clone(),
+            claims: self.store.clone(),
+            dead_letters: self.store.clone(),
+            clock: SystemClock,
+            detector: Detector::new(),
+            policy: ClassificationPolicy::default(),
+            metrics: Metrics::off("pii"),
+            media_queue: "media".to_owned(),
+            table: "conversations".to_owned(),
+        })
+    }
+
+    /// The HTTP side over this stack.
+    pub(crate) fn server(&self, secrets: LocalSecrets) -> Server {
+        Server::new(self, secrets)
+    }
+
+    /// Who every caller of the local stack is: there is no authorizer in front of it.
+    pub(crate) fn developer(&self) -> Caller {
+        Caller { id: "development".to_owned(), roles: self.roles.clone() }
+    }
+}
+
+fn cannot_open(args: &DataArgs, error: &OpenError) -> Failure {
+    let hint = match error {
+        OpenError::InUse => "; ask the running stack with --url, or name another folder with --data",
+        OpenError::WrongKey => "; it was made with another root key: name that one with --root-key",
+        _ => "",
+    };
+    Failure::usage(format!("{}: {error}{hint}", args.data.display()))
+}

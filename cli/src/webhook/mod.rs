@@ -1,0 +1,33 @@
+//! `portcullis webhook`: what Meta would send, and what the validator makes of it.
+
+mod route;
+mod send;
+mod sign;
+
+pub(crate) use route::body_of;
+pub(crate) use send::{client, unreachable_stack};
+pub(crate) use sign::HEADER;
+
+use clap::Subcommand;
+
+use crate::config::Environment;
+use crate::failure::Failure;
+use crate::output::Output;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print the signature header for a body.
+    Sign(sign::Args),
+    /// Sign a body and post it.
+    Send(send::Args),
+    /// Print the queue items that a body becomes, one a line.
+    Route(route::Args),
+}
+
+pub(crate) async fn run(command: Command, output: &Output, environment: &Environment) -> Result<(), Failure> {
+    match command {
+        Command::Sign(args) => sign::run(&args, output, environment).await,
+        Command::Send(args) => send::run(&args, output, environment).await,
+        Command::Route(args) => route::run(&args, output, environment).await,
+    }
+}
