@@ -1,0 +1,218 @@
+//! `portcullis serve` as a user starts it: a process of its own, over a folder of its own.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use portcullis_webhook::sign;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::binaries;
+
+/// A folder for a stack, and the stack that runs over it. Ended with the test.
+pub struct LocalStack {
+    folder: TempDir,
+    port: u16,
+    process: Option<Child>,
+    starts: u32,
+}
+
+impl LocalStack {
+    /// A running stack over an empty folder.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        drop(listener);
+        let mut stack = Self { folder, port, process: None, starts: 0 };
+        stack.start_again().await;
+        stack
+    }
+
+    /// Starts the stack over the same folder, after it was ended.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_again(&mut self) {
+        self.starts += 1;
+        let log = File::create(self.log()).expect("a log");
+        let process = self
+            .command()
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("the command starts");
+        self.process = Some(process);
+        for _ in 0..600 {
+            if reqwest::get(self.url("/health")).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the stack does not start: {}", fs::read_to_string(self.log()).unwrap_or_default());
+    }
+
+    /// The command that starts it.
+    pub fn command(&self) -> Command {
+        let secret = json!({"app_secret": APP_SECRET, "verify_token": VERIFY_TOKEN, "conversation_key": "k".repeat(32)});
+        let mut command = Command::new(binaries::portcullis());
+        command
+            .args(["serve", "--port", &self.port.to_string(), "--data"])
+            .arg(self.data())
+            .arg("--root-key")
+            .arg(self.root_key())
+            .env("PORTCULLIS_SECRET_PORTCULLIS_WEBHOOK", secret.to_string())
+            .env("PORTCULLIS_LOG", "debug");
+        command
+    }
+
+    /// Ends it with SIGKILL: nothing can be tidied up.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().expect("a running stack");
+        process.kill().expect("a signal");
+        process.wait().expect("an end");
+    }
+
+    /// Ends it with Ctrl-C, and says whether it ended well.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn interrupt(&mut self) -> bool {
+        let mut process = self.process.take().expect("a running stack");
+        Command::new("kill").args(["-INT", &process.id().to_string()]).status().expect("a signal");
+        process.wait().expect("an end").success()
+    }
+
+    /// Where it answers.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Its port.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder of its data.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The file of its root key.
+    pub fn root_key(&self) -> PathBuf {
+        self.folder.path().join("root.key")
+    }
+
+    /// Every file that it wrote: its data and the logs of all its runs.
+    ///
+    /// # Panics
+    /// When there is no data.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let data = fs::read_dir(self.data()).expect("a data folder").map(|e| e.expect("an entry").path());
+        data.chain((1..=self.starts).map(|n| self.folder.path().join(format!("log-{n}")))).collect()
+    }
+
+    /// What `/health` says.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn health(&self) -> Value {
+        let answer = reqwest::get(self.url("/health")).await.expect("an answer");
+        answer.json().await.expect("JSON")
+    }
+
+    /// What `/health` says once both queues are empty.
+    ///
+    /// # Panics
+    /// When they are not within two minutes.
+    pub async fn drained(&self) -> Value {
+        for _ in 0..2400 {
+            let health = self.health().await;
+            if health["queued"] == json!({"text": 0, "media": 0}) {
+                return health;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the queues do not drain: {}", self.health().await);
+    }
+
+    /// The conversations of a person, as a caller who may read them finds them.
+    ///
+    /// # Panics
+    /// When the stack does not answer.
+    pub async fn conversations_of(&self, phone: &str) -> Vec<String> {
+        let request =
+            reqwest::Client::new().post(self.url("/conversations/search")).json(&json!({"subject": phone}));
+        let found: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+        let ids = found["conversations"].as_array().expect("a list");
+        ids.iter().map(|id| id.as_str().expect("text").to_owned()).collect()
+    }
+
+    /// All messages of a conversation, in order, as a caller who may read them gets them.
+    ///
+    /// # Panics
+    /// When the stack does not answer.
+    pub async fn messages(&self, conversation: &str) -> Vec<Value> {
+        let client = reqwest::Client::new();
+        let url = self.url(&format!("/conversations/{conversation}"));
+        let (mut all, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let mut request = client.get(&url).query(&[("limit", "200")]);
+            if let Some(after) = &after {
+                request = request.query(&[("after", after)]);
+            }
+            let mut page: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+            if let Value::Array(messages) = page["messages"].take() {
+                all.extend(messages);
+            }
+            match page["next"].as_str() {
+                Some(next) => after = Some(next.to_owned()),
+                None => return all,
+            }
+        }
+    }
+}
+
+impl Drop for LocalStack {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ended = process.kill();
+            let _reaped = process.wait();
+        }
+    }
+}
+
+/// The header that Meta would send with `body`.
+pub fn signature(body: &[u8]) -> String {
+    sign(body, APP_SECRET.as_bytes())
+}
+
+/// A webhook body with one text message.
+pub fn text_message(phone: &str, id: &str, text: &str) -> Vec<u8> {
+    json!({"object": "whatsapp_business_account", "entry": [{"id": "102290129340398", "changes": [{
+        "field": "messages", "value": {
+            "messaging_product": "whatsapp",
+            "metadata": {"display_phone_number": "15550783881", "phone_number_id": "106540352242922"},
+            "contacts": [{"profile": {"name": PROFILE_NAME}, "wa_id": phone}],
+            "messages": [{"from": phone, "id": id, "timestamp": "1700000000", "type": "text", "text": {"body": text}}],
+        }}]}]})
+    .to_string()
+    .into_bytes()
+}
+
+/// The name in every message of [`text_message`].
+pub const PROFILE_NAME: &str = "Ana Souza";
+/// The app secret of the stack.
+pub const APP_SECRET: &str = "local-app-secret-5f1d9c";
+/// The verify token of the stack.
+pub const VERIFY_TOKEN: &str = "local-verify-token";
