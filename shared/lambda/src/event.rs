@@ -155,15 +155,30 @@ impl<'de: 'a, 'a> Deserialize<'de> for TextMap<'a> {
     }
 }
 
-/// A string, borrowed from the input where it holds no escape.
-struct Text<'a>(Cow<'a, str>);
+/// A JSON string, borrowed from the input where it holds no escape. (serde's own `Cow<str>` copies inside an `Option`
+/// or a map.)
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text<'a>(pub Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        match d.deserialize_any(ScalarVisitor)? {
-            Scalar(Some(text)) => Ok(Self(text)),
-            Scalar(None) => Err(serde::de::Error::custom("not a string")),
+        struct Strings;
+        impl<'de> Visitor<'de> for Strings {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(v)))
+            }
+
+            fn visit_str<E>(self, v: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(v.to_owned())))
+            }
         }
+        d.deserialize_str(Strings)
     }
 }
 

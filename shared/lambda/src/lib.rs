@@ -7,14 +7,18 @@ mod logging;
 mod response;
 #[cfg(feature = "runtime")]
 mod runtime;
+mod settings;
 
 pub use clock::SystemClock;
 pub use emf::{Metrics, Reading, Unit};
-pub use event::{Authorizer, ClientCert, Identity, NotAProxyEvent, ProxyEvent, RequestContext, TextMap};
+pub use event::{
+    Authorizer, ClientCert, Identity, NotAProxyEvent, ProxyEvent, RequestContext, Text, TextMap,
+};
 pub use logging::{LogFormat, init_logging};
 pub use response::ProxyResponse;
 #[cfg(feature = "runtime")]
 pub use runtime::{BoxError, run};
+pub use settings::{Settings, SettingsError};
 
 use std::future::Future;
 

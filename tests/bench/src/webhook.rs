@@ -1,0 +1,93 @@
+//! A proxy event's bytes in, the answer's bytes out, the items queued in memory: the webhook function as it is.
+
+use std::sync::Mutex;
+
+use futures_util::FutureExt;
+use portcullis_base::Timestamp;
+use portcullis_lambda::{Handler, Invocation, Metrics, SystemClock};
+use portcullis_local::EnvSecrets;
+use portcullis_local::memory::Claims;
+use portcullis_secrets::{CacheSettings, CachedSecrets};
+use portcullis_webhook::{ItemQueue, Lane, Outgoing, QueueError, QueueMessage, SendFailure};
+use serde_json::{Value, json};
+use webhook_function::{HandlerSettings, Parts, Ports, WebhookFunction};
+
+use crate::measure::Job;
+
+struct Memory;
+
+impl Ports for Memory {
+    type Secrets = EnvSecrets;
+    type Queue = &'static Last;
+    type Claims = Claims;
+    type Clock = SystemClock;
+}
+
+/// Keeps the last batch: what a queue's adapter would be handed.
+#[derive(Default)]
+struct Last(Mutex<Vec<Outgoing>>);
+
+impl ItemQueue for &'static Last {
+    async fn send_batch(&self, _: Lane, items: &[Outgoing]) -> Result<Vec<SendFailure>, QueueError> {
+        self.0.lock().expect("one thread").extend_from_slice(items);
+        Ok(Vec::new())
+    }
+}
+
+pub(crate) fn run(job: &Job) {
+    let queue: &'static Last = Box::leak(Box::default());
+    let function = function(job, queue);
+    let events = job.lines(&format!("{}.jsonl", job.task));
+    let invocation = Invocation { request_id: "bench".to_owned(), deadline: Timestamp::MAX };
+    job.run(
+        &events,
+        Vec::len,
+        |event| {
+            queue.0.lock().expect("one thread").clear();
+            // Over adapters in memory nothing ever waits.
+            let answer = function.handle(event, &invocation).now_or_never().expect("an answer at once");
+            let queued = queue.0.lock().expect("one thread").first().map(|item| item.body.len());
+            (answer.expect("an answer"), queued)
+        },
+        |answers| {
+            let (mut text, mut media, mut other, mut rejected) = (0, 0, 0, 0);
+            for (answer, _) in answers {
+                let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+                if answer["statusCode"] != 200 {
+                    rejected += 1;
+                    continue;
+                }
+                let queue = queue.0.lock().expect("one thread");
+                let message: QueueMessage<'_> =
+                    serde_json::from_str(&queue.first().expect("a message").body).expect("a message");
+                match (message.kind.as_ref(), message.lane) {
+                    ("text", _) => text += 1,
+                    (_, Lane::Media) => media += 1,
+                    (_, Lane::Text) => other += 1,
+                }
+            }
+            json!({"text": text, "media": media, "other": other, "rejected": rejected})
+        },
+    );
+}
+
+fn function(job: &Job, queue: &'static Last) -> WebhookFunction<Memory> {
+    let secret = json!({
+        "app_secret": String::from_utf8(job.read("webhook.secret")).expect("text"),
+        "verify_token": "bench",
+        "conversation_key": "0123456789abcdef0123456789abcdef",
+    });
+    let pairs = [("S_WEBHOOK".to_owned(), secret.to_string())];
+    WebhookFunction::new(Parts {
+        secrets: CachedSecrets::new(
+            EnvSecrets::from_pairs("S_", pairs),
+            SystemClock,
+            CacheSettings::default(),
+        ),
+        queue,
+        claims: Claims::default(),
+        clock: SystemClock,
+        metrics: Metrics::off("webhook"),
+        settings: HandlerSettings::new("webhook"),
+    })
+}
