@@ -17,12 +17,8 @@ fn portcullis(args: &[&str]) -> Command {
 }
 
 fn run(args: &[&str], input: &[u8]) -> Output {
-    let mut child = portcullis(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        portcullis(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A command that refuses before it reads closes the pipe: that is its right.
     let _ = child.stdin.take().unwrap().write_all(input);
     child.wait_with_output().unwrap()
@@ -85,7 +81,10 @@ fn sign_prints_the_header_that_meta_would_send() {
     let output = run(&["webhook", "sign", "-"], &body);
     assert_eq!(stdout(&output), format!("X-Hub-Signature-256: {}\n", signature(&body)));
     let output = run(&["webhook", "sign", "-", "--json"], &body);
-    assert_eq!(json_lines(&output), [json!({"header": "X-Hub-Signature-256", "signature": signature(&body)})]);
+    assert_eq!(
+        json_lines(&output),
+        [json!({"header": "X-Hub-Signature-256", "signature": signature(&body)})]
+    );
 }
 
 #[test]
@@ -100,7 +99,8 @@ fn route_prints_a_line_for_every_item() {
         assert_eq!(names, ["dedup_id", "group", "id", "kind", "queue"]);
         assert!(!line["group"].as_str().unwrap().contains("5511"), "a group holds no phone number");
     }
-    let queues: Vec<_> = lines.iter().map(|l| (l["queue"].as_str().unwrap(), l["kind"].as_str().unwrap())).collect();
+    let queues: Vec<_> =
+        lines.iter().map(|l| (l["queue"].as_str().unwrap(), l["kind"].as_str().unwrap())).collect();
     assert!(queues.contains(&("media", "audio")) && queues.contains(&("text", "status")));
     let text = run(&["webhook", "route", event("batch.json").to_str().unwrap()], b"");
     assert_eq!(stdout(&text).lines().count(), 7);
@@ -119,15 +119,19 @@ fn route_takes_a_bare_body_and_refuses_what_is_not_json() {
 
 #[test]
 fn scan_prints_a_line_for_every_hit_and_never_the_text() {
-    let text = "nothing here\nmy card is 4111 1111 1111 1111, write to ana@example.com\n\xff\xfe\n";
-    let output = run(&["pii", "scan", "-", "--json"], text.as_bytes());
-    let kinds: Vec<_> =
-        json_lines(&output).iter().map(|l| (l["line"].clone(), l["start"].clone(), l["end"].clone(), l["kind"].clone())).collect();
+    let text = b"nothing here\nmy card is 4111 1111 1111 1111, write to ana@example.com\n\xff\xfe\n";
+    let output = run(&["pii", "scan", "-", "--json"], text);
+    let kinds: Vec<_> = json_lines(&output)
+        .iter()
+        .map(|l| (l["line"].clone(), l["start"].clone(), l["end"].clone(), l["kind"].clone()))
+        .collect();
     assert_eq!(
         kinds,
         [(json!(2), json!(11), json!(30), json!("card")), (json!(2), json!(41), json!(56), json!("email"))]
     );
-    assert!(json_lines(&output).iter().all(|l| l["confidence"].as_f64().is_some_and(|c| c > 0.0 && c <= 1.0)));
+    assert!(
+        json_lines(&output).iter().all(|l| l["confidence"].as_f64().is_some_and(|c| c > 0.0 && c <= 1.0))
+    );
     assert!(!stdout(&output).contains("4111"));
 }
 
@@ -179,7 +183,18 @@ async fn send_posts_a_signed_body_and_tells_a_refusal_by_its_exit_code() {
     assert!(stderr(&nobody).contains("nobody listens"), "{}", stderr(&nobody));
 
     let line = json!({"subject": "s", "record": "r", "fields": {"note": "hi"}}).to_string();
-    let busy = run(&["pii", "encrypt", "-", "--data", stack.data().to_str().unwrap(), "--root-key", stack.root_key().to_str().unwrap()], line.as_bytes());
+    let busy = run(
+        &[
+            "pii",
+            "encrypt",
+            "-",
+            "--data",
+            stack.data().to_str().unwrap(),
+            "--root-key",
+            stack.root_key().to_str().unwrap(),
+        ],
+        line.as_bytes(),
+    );
     assert_eq!(busy.status.code(), Some(2), "the data of a running stack are asked for through it");
     let through = run(&["pii", "encrypt", "-", "--url", &stack.url("")], line.as_bytes());
     assert_eq!(through.status.code(), Some(0), "{}", stderr(&through));
