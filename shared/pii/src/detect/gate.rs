@@ -182,3 +182,70 @@ const STRIDE: usize = 16;
 /// Bytes that are tested at once for anchors.
 const BLOCK: usize = 32;
 const HALF: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The terms that the gate names at `start` of the text.
+    fn named(gate: &Gate, text: &[u8], start: usize) -> Vec<Vec<u8>> {
+        let mut named = Vec::new();
+        gate.each_term(text, |at, term| named.extend((at == start).then(|| term.entry.clone())));
+        named
+    }
+
+    #[test]
+    fn every_term_is_seen_wherever_it_stands_in_either_case() {
+        let gate = Gate::new();
+        for term in terms() {
+            let word = term.entry.strip_suffix(b"*").unwrap_or(&term.entry);
+            let capitals = std::str::from_utf8(word).unwrap().to_uppercase().into_bytes();
+            for (shift, end) in
+                (0..40).flat_map(|shift| [(shift, &b""[..]), (shift, b"."), (shift, b" and more words")])
+            {
+                for word in [word, &capitals] {
+                    let text = [&vec![b' '; shift], word, end].concat();
+                    let shown = String::from_utf8_lossy(&text);
+                    assert!(named(&gate, &text, shift).contains(&term.entry), "{shown:?} at {shift}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn short_terms_are_seen_between_any_signs() {
+        let gate = Gate::new();
+        for (before, after) in
+            [("(", ")"), ("\n", "\r"), ("“", "”"), ("😀", "😀"), ("/", "+"), ("\u{a0}", "…"), ("", "")]
+        {
+            for shift in 0..2 {
+                let start = shift + before.len();
+                let text = [&" ".repeat(shift), before, "HIV", after].concat();
+                assert_eq!(named(&gate, text.as_bytes(), start), [b"hiv"], "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_are_long_enough_to_be_seen_at_odd_and_at_even_places() {
+        for term in terms() {
+            let stem = term.entry.strip_suffix(b"*").unwrap_or(&term.entry);
+            let key = stem.len() - term.key_offset;
+            let whole = stem.len() == term.entry.len();
+            assert!(key >= 5 || (key >= 3 && whole), "{}", String::from_utf8_lossy(&term.entry));
+        }
+    }
+
+    #[test]
+    fn anchors_are_seen_anywhere_and_nothing_else_is_one() {
+        for len in [1, 7, 8, 9, 31, 32, 33, 47, 80] {
+            for at in 0..len {
+                for b in 0..=u8::MAX {
+                    let mut text = vec![b'x'; len];
+                    text[at] = b;
+                    assert_eq!(Gate::has_anchor(&text), b.is_ascii_digit() || b == b':' || b == b'@');
+                }
+            }
+        }
+    }
+}
