@@ -20,6 +20,8 @@ pub struct Ask {
     now: i64,
     ceiling: i64,
     rungs: Vec<Rung>,
+    /// The TAT when it was last seen: it can only have grown.
+    seen: Option<i64>,
 }
 
 /// One size of grant.
@@ -46,7 +48,18 @@ impl Ask {
         let now = now.as_microsecond();
         let rungs =
             ladder(at_least.get(), at_most).map(|cells| Rung { cells, cost: quota.time_of(cells) }).collect();
-        Self { now, ceiling: now.saturating_add(quota.burst_time()), rungs }
+        Self { now, ceiling: now.saturating_add(quota.burst_time()), rungs, seen: None }
+    }
+
+    /// Tells the store what the TAT was when it was last seen: a hint, for stores that must guess.
+    #[must_use]
+    pub fn with_seen(self, seen: Option<i64>) -> Self {
+        Self { seen, ..self }
+    }
+
+    /// Whether the bucket is likely to be full: it is not, if the TAT was ahead of now when last seen.
+    pub fn expects_full(&self) -> bool {
+        self.seen.is_none_or(|tat| tat <= self.now)
     }
 
     /// The instant of the ask.

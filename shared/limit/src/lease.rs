@@ -98,7 +98,7 @@ impl Hand {
     /// What to ask of the store.
     pub(crate) fn ask(&self, terms: &Terms, cost: NonZeroU32, now: Timestamp) -> Ask {
         let size = self.next_size(terms, now.as_microsecond()).min(terms.most);
-        Ask::new(&terms.quota, cost, size, now)
+        Ask::new(&terms.quota, cost, size, now).with_seen(self.tat)
     }
 
     /// Takes in what the store answered to an ask made at `asked`, and decides the request that made it.

@@ -1,4 +1,5 @@
 //! What leases save, and what happens around them.
+#![cfg(test)]
 
 mod support;
 

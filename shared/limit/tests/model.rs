@@ -1,4 +1,5 @@
 //! GCRA and the leased limiter against a plain token count.
+#![cfg(test)]
 
 mod support;
 
