@@ -122,6 +122,10 @@ impl LocalStack {
         data.chain((1..=self.starts).map(|n| self.folder.path().join(format!("log-{n}")))).collect()
     }
 
+    fn log(&self) -> PathBuf {
+        self.folder.path().join(format!("log-{}", self.starts))
+    }
+
     /// What `/health` says.
     ///
     /// # Panics
