@@ -1,4 +1,5 @@
 //! Every contract over the adapters that need nothing but this machine: memory, files, the embedded database.
+#![expect(clippy::unwrap_used, reason = "test code: a panic is a failed test")]
 
 use std::sync::Arc;
 

@@ -1,4 +1,10 @@
 //! SIGKILL in the middle of the work, again and again: what was acknowledged is there, once and in order.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is a failed test"
+)]
 
 mod common;
 
@@ -180,7 +186,8 @@ async fn on_a_full_disk_sends_fail_until_there_is_room_again_and_nothing_is_lost
             refused += 1;
             if refused == 5 {
                 let pid = work.process.id().to_string();
-                let raised = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status().unwrap();
+                let raised =
+                    Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status().unwrap();
                 assert!(raised.success());
             }
         } else if line == format!("sent 0 {sent}") {

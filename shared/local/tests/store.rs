@@ -1,4 +1,10 @@
 //! What must hold of the embedded database beyond the contracts of its ports.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is a failed test"
+)]
 
 mod common;
 
@@ -127,7 +133,8 @@ async fn a_message_received_too_often_becomes_a_dead_letter_and_frees_its_group(
 #[tokio::test]
 async fn a_dead_letter_put_twice_is_kept_once() {
     let store = Home::new().open();
-    let letter = DeadLetter { lane: "text", group: "g", dedup_id: "d", body: "b", reason: "malformed-message" };
+    let letter =
+        DeadLetter { lane: "text", group: "g", dedup_id: "d", body: "b", reason: "malformed-message" };
     for body in ["b", "b", "c"] {
         DeadLetters::put(&store, &DeadLetter { body, ..letter }).await.unwrap();
     }
@@ -219,7 +226,8 @@ async fn nothing_in_the_file_can_be_read_before_or_after_it_was_deleted() {
     for n in 0..300 {
         let [phone, id, text, group] = secrets;
         let body = format!("{phone} {text} ").repeat(20);
-        let sent = Outgoing { group: format!("{group}{}", n % 7), dedup_id: format!("{id}{n}"), body: body.clone() };
+        let sent =
+            Outgoing { group: format!("{group}{}", n % 7), dedup_id: format!("{id}{n}"), body: body.clone() };
         store.send_batch(Lane::Text, &[sent]).await.unwrap();
         if n % 10 == 0 {
             ClaimCheck::put(&store, &format!("{id}{n}"), body.as_bytes()).await.unwrap();
@@ -247,14 +255,18 @@ async fn nothing_in_the_file_can_be_read_before_or_after_it_was_deleted() {
     let store = home.open();
     store.put_if_absent(&record("plain-pseudonym", "i", "p", i64::MAX)).await.unwrap();
     drop(store);
-    assert_eq!(find_in_files(home.dir.path(), b"plain-pseudonym").len(), 1, "the search does find what is there");
+    assert_eq!(
+        find_in_files(home.dir.path(), b"plain-pseudonym").len(),
+        1,
+        "the search does find what is there"
+    );
 }
 
 #[tokio::test]
 async fn only_its_owner_may_touch_directory_and_file() {
-    let home = Home::new();
-    let dir = home.dir.path().join("a/b");
-    let _store = Store::open(&dir, &root(), home.clock.clone(), StoreOptions::default()).unwrap();
+    let Home { dir, clock, options } = Home::new();
+    let dir = dir.path().join("a/b");
+    let _store = Store::open(&dir, &root(), clock, options).unwrap();
     assert_eq!(fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
     assert_eq!(fs::metadata(dir.join("portcullis.redb")).unwrap().mode() & 0o777, 0o600);
 }
@@ -333,7 +345,7 @@ async fn a_damaged_file_is_named_as_such_and_never_a_panic() {
 /// A place in the file that surely holds live data: the newest of its rows of sealed messages.
 fn queue_page(file: &[u8]) -> usize {
     let leaf_of_rows = |page: &[u8]| page.windows(9).any(|w| w == [0, 0, 0, 0, 0, 0, 0, 0, 150]);
-    let (last, _) = file.chunks(4_096).enumerate().skip(1).filter(|(_, page)| leaf_of_rows(page)).last().unwrap();
+    let (last, _) = file.chunks(4_096).enumerate().skip(1).rfind(|(_, page)| leaf_of_rows(page)).unwrap();
     last * 4_096 + 1_000
 }
 
@@ -356,10 +368,18 @@ async fn a_row_that_was_changed_on_disk_halts_its_group_only() {
     txn.commit().unwrap();
     drop(db);
     let store = home.open();
-    assert_eq!(ids(&store.receive(Lane::Text, 3).unwrap()), ["3"], "the damaged one and what follows it stay");
+    assert_eq!(
+        ids(&store.receive(Lane::Text, 3).unwrap()),
+        ["3"],
+        "the damaged one and what follows it stay"
+    );
     assert_eq!(ids(&store.receive(Lane::Text, 9).unwrap()), ["4"]);
     home.clock.advance(60_000);
-    assert_eq!(ids(&store.receive(Lane::Text, 9).unwrap()), ["3", "4"], "the group of the damaged one is halted");
+    assert_eq!(
+        ids(&store.receive(Lane::Text, 9).unwrap()),
+        ["3", "4"],
+        "the group of the damaged one is halted"
+    );
     drop(store);
     let store = home.open();
     assert_eq!(store.depth(Lane::Text).waiting, 4, "and nothing of it is lost");

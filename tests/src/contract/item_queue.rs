@@ -63,7 +63,7 @@ async fn the_same_item_is_queued_once(queue: &impl ItemQueue, consumer: &impl Qu
     let sent = Outgoing { group: fresh("group"), dedup_id: fresh("id"), body: "once".to_owned() };
     let twice = [sent.clone(), sent.clone()];
     assert_eq!(queue.send_batch(Lane::Text, &twice).await, Ok(vec![]), "a repeat counts as accepted");
-    assert_eq!(of(&sent.group, consumer.drain(Lane::Text).await), [sent.clone()]);
+    assert_eq!(of(&sent.group, consumer.drain(Lane::Text).await), std::slice::from_ref(&sent));
     assert_eq!(queue.send_batch(Lane::Text, std::slice::from_ref(&sent)).await, Ok(vec![]));
     assert_eq!(of(&sent.group, consumer.drain(Lane::Text).await), [], "also once it was consumed");
 }
