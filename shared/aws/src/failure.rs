@@ -43,7 +43,8 @@ fn failure_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Fai
         SdkError::ServiceError(answer) => {
             let status = answer.raw().status().as_u16();
             let code = answer.err().code().unwrap_or("");
-            if status >= 500 || status == 429 || TRANSIENT_CODES.contains(&code) {
+            // A success that cannot be read comes here too: it proves nothing, so the call may be made again.
+            if status < 300 || status >= 500 || status == 429 || TRANSIENT_CODES.contains(&code) {
                 Failure::Transient
             } else {
                 Failure::Rejected
@@ -61,6 +62,7 @@ fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> &str {
         SdkError::TimeoutError(_) => "timeout",
         SdkError::DispatchFailure(_) => "dispatch-failure",
         SdkError::ResponseError(_) => "unreadable-answer",
+        SdkError::ServiceError(answer) if answer.raw().status().is_success() => "unreadable-answer",
         _ => error.code().unwrap_or("unknown"),
     }
 }

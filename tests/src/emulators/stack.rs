@@ -1,0 +1,230 @@
+//! What the functions need in an account: the parts of `template.yaml` that they call.
+
+use std::collections::BTreeMap;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, LocalSecondaryIndex,
+    Projection, ProjectionType, ScalarAttributeType,
+};
+use aws_sdk_sqs::types::QueueAttributeName;
+use serde_json::json;
+
+use super::Account;
+
+/// A deployed stack.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    /// The account that it is in.
+    pub account: Account,
+    /// The URL of each lane's queue.
+    pub text_queue_url: String,
+    /// See `text_queue_url`.
+    pub media_queue_url: String,
+    /// The URL of each lane's dead-letter queue.
+    pub text_dlq_url: String,
+    /// See `text_dlq_url`.
+    pub media_dlq_url: String,
+    /// The bucket for items over the queue's limit.
+    pub claim_check_bucket: String,
+    /// The conversations table.
+    pub conversations_table: String,
+    /// The table of wrapped keys.
+    pub subject_keys_table: String,
+    /// The KMS key of conversations (an ARN).
+    pub conversation_key_id: String,
+    /// The KMS key of media (an ARN).
+    pub media_key_id: String,
+    /// The webhook's secret in Secrets Manager.
+    pub webhook_secret_id: String,
+}
+
+impl Stack {
+    /// The app secret with which the sample traffic is signed.
+    pub const APP_SECRET: &'static str = "test-app-secret";
+    /// The token of the handshake.
+    pub const VERIFY_TOKEN: &'static str = "test-verify-token";
+    /// The key of conversation pseudonyms.
+    pub const CONVERSATION_KEY: &'static str = "test-conversation-key-of-32-bytes";
+
+    /// The environment of the Lambda binaries, with the SDK's variables that lead to the account.
+    pub fn env(&self) -> BTreeMap<String, String> {
+        let own = [
+            ("TEXT_QUEUE_URL", &self.text_queue_url),
+            ("MEDIA_QUEUE_URL", &self.media_queue_url),
+            ("TEXT_DLQ_URL", &self.text_dlq_url),
+            ("MEDIA_DLQ_URL", &self.media_dlq_url),
+            ("CLAIM_CHECK_BUCKET", &self.claim_check_bucket),
+            ("CONVERSATIONS_TABLE", &self.conversations_table),
+            ("SUBJECT_KEYS_TABLE", &self.subject_keys_table),
+            ("CONVERSATION_KEY_ID", &self.conversation_key_id),
+            ("MEDIA_KEY_ID", &self.media_key_id),
+            ("WEBHOOK_SECRET_ID", &self.webhook_secret_id),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.clone()));
+        let provider = ("SECRET_PROVIDER".to_owned(), "aws".to_owned());
+        self.account.env().into_iter().chain(own).chain([provider]).collect()
+    }
+
+    /// The JSON text of the webhook's secret.
+    pub fn webhook_secret() -> String {
+        json!({
+            "app_secret": Self::APP_SECRET,
+            "verify_token": Self::VERIFY_TOKEN,
+            "conversation_key": Self::CONVERSATION_KEY,
+        })
+        .to_string()
+    }
+}
+
+/// Creates queues, tables, keys, bucket and secret in an empty account.
+///
+/// # Panics
+/// When the emulator refuses.
+pub async fn deploy_stack(account: &Account) -> Stack {
+    let config = account.config().await;
+    let (text_queue_url, text_dlq_url) = lane(&config, "text").await;
+    let (media_queue_url, media_dlq_url) = lane(&config, "media").await;
+    // Bucket names are shared by all accounts.
+    let claim_check_bucket = format!("portcullis-claims-{}", account.id());
+    bucket(&config, &claim_check_bucket).await;
+    conversations_table(&config, CONVERSATIONS).await;
+    subject_keys_table(&config, SUBJECT_KEYS).await;
+    secret(&config, WEBHOOK_SECRET, &Stack::webhook_secret()).await;
+    Stack {
+        account: account.clone(),
+        text_queue_url,
+        media_queue_url,
+        text_dlq_url,
+        media_dlq_url,
+        claim_check_bucket,
+        conversations_table: CONVERSATIONS.to_owned(),
+        subject_keys_table: SUBJECT_KEYS.to_owned(),
+        conversation_key_id: key(&config).await,
+        media_key_id: key(&config).await,
+        webhook_secret_id: WEBHOOK_SECRET.to_owned(),
+    }
+}
+
+/// A FIFO queue in high-throughput mode and its dead-letter queue.
+async fn lane(config: &SdkConfig, lane: &str) -> (String, String) {
+    let client = aws_sdk_sqs::Client::new(config);
+    let dlq = fifo(&client, &format!("portcullis-{lane}-dlq.fifo"), None).await;
+    let attributes = client
+        .get_queue_attributes()
+        .queue_url(&dlq)
+        .attribute_names(QueueAttributeName::QueueArn)
+        .send()
+        .await
+        .expect("queue attributes")
+        .attributes
+        .unwrap_or_default();
+    let arn = attributes.get(&QueueAttributeName::QueueArn).expect("an ARN");
+    let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": "5" }).to_string();
+    (fifo(&client, &format!("portcullis-{lane}.fifo"), Some(redrive)).await, dlq)
+}
+
+async fn fifo(client: &aws_sdk_sqs::Client, name: &str, redrive: Option<String>) -> String {
+    let create = client
+        .create_queue()
+        .queue_name(name)
+        .attributes(QueueAttributeName::FifoQueue, "true")
+        .attributes(QueueAttributeName::DeduplicationScope, "messageGroup")
+        .attributes(QueueAttributeName::FifoThroughputLimit, "perMessageGroupId");
+    let create = match redrive {
+        None => create,
+        Some(policy) => create.attributes(QueueAttributeName::RedrivePolicy, policy),
+    };
+    create.send().await.expect("a queue").queue_url.expect("its URL")
+}
+
+async fn bucket(config: &SdkConfig, name: &str) {
+    use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+    let location =
+        CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::EuWest1).build();
+    aws_sdk_s3::Client::new(config)
+        .create_bucket()
+        .bucket(name)
+        .create_bucket_configuration(location)
+        .send()
+        .await
+        .expect("a bucket");
+}
+
+/// See `portcullis_aws::DynamoRecords`.
+async fn conversations_table(config: &SdkConfig, name: &str) {
+    let by_position = LocalSecondaryIndex::builder()
+        .index_name("by-position")
+        .set_key_schema(Some(schema("conversation", "position")))
+        .projection(Projection::builder().projection_type(ProjectionType::All).build())
+        .build()
+        .expect("an index");
+    let by_subject = GlobalSecondaryIndex::builder()
+        .index_name("subject-index")
+        .set_key_schema(Some(schema("subject", "conversation")))
+        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+        .build()
+        .expect("an index");
+    aws_sdk_dynamodb::Client::new(config)
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_attribute_definitions(Some(strings(&["conversation", "item", "position", "subject"])))
+        .set_key_schema(Some(schema("conversation", "item")))
+        .local_secondary_indexes(by_position)
+        .global_secondary_indexes(by_subject)
+        .send()
+        .await
+        .expect("the conversations table");
+}
+
+/// See `portcullis_aws::DynamoKeys`.
+async fn subject_keys_table(config: &SdkConfig, name: &str) {
+    aws_sdk_dynamodb::Client::new(config)
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_attribute_definitions(Some(strings(&["pk", "sk"])))
+        .set_key_schema(Some(schema("pk", "sk")))
+        .send()
+        .await
+        .expect("the subject-keys table");
+}
+
+fn schema(partition: &str, sort: &str) -> Vec<KeySchemaElement> {
+    [(partition, KeyType::Hash), (sort, KeyType::Range)]
+        .map(|(name, kind)| {
+            KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("a key")
+        })
+        .into()
+}
+
+fn strings(names: &[&str]) -> Vec<AttributeDefinition> {
+    let string = |name: &&str| {
+        AttributeDefinition::builder()
+            .attribute_name(*name)
+            .attribute_type(ScalarAttributeType::S)
+            .build()
+            .expect("an attribute")
+    };
+    names.iter().map(string).collect()
+}
+
+async fn key(config: &SdkConfig) -> String {
+    let answer = aws_sdk_kms::Client::new(config).create_key().send().await.expect("a KMS key");
+    answer.key_metadata.and_then(|metadata| metadata.arn).expect("its ARN")
+}
+
+async fn secret(config: &SdkConfig, name: &str, value: &str) {
+    aws_sdk_secretsmanager::Client::new(config)
+        .create_secret()
+        .name(name)
+        .secret_string(value)
+        .send()
+        .await
+        .expect("a secret");
+}
+
+const CONVERSATIONS: &str = "portcullis-conversations";
+const SUBJECT_KEYS: &str = "portcullis-subject-keys";
+const WEBHOOK_SECRET: &str = "portcullis/webhook";
