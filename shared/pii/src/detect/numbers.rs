@@ -3,7 +3,7 @@
 use super::groups::Groups;
 use super::text::{at, before, glued_after, glued_before, in_opaque_token, is_digit, part, word_before};
 use super::words::{ends_with_any, near_before};
-use super::{Hit, birth, brazil, card, iban, ip, phone, ssn};
+use super::{CERTAIN, Hit, birth, brazil, card, iban, ip, phone, ssn};
 
 pub(super) fn scan(text: &[u8], out: &mut Vec<Hit>) {
     let mut place = 0;
@@ -37,20 +37,17 @@ fn number(text: &[u8], start: usize, end: usize, out: &mut Vec<Hit>) -> usize {
     let site = Site { start, end, plus };
     let groups = Groups::read(text, start);
     let detectors = [card::find, ssn::find, brazil::find_cpf, brazil::find_bare_cnpj];
+    let found = detectors.iter().filter_map(|find| find(text, &site, &groups));
+    let hits = found.map(|(end, kind, confidence)| Hit { start, end, kind, confidence });
     let mut past = end;
-    for (hit_end, kind, confidence) in detectors.iter().filter_map(|find| find(text, &site, &groups)) {
-        if !in_opaque_token(text, start) {
-            out.push(Hit { start, end: hit_end, kind, confidence });
-            past = past.max(hit_end);
+    for hit in hits.chain(phone::find(text, &site, &groups)).filter(|_| !in_opaque_token(text, start)) {
+        out.push(hit);
+        // What is only likely may cover the beginning of something certain.
+        if hit.confidence >= CERTAIN {
+            past = past.max(hit.end);
         }
     }
-    match phone::find(text, &site, &groups) {
-        Some(hit) if !in_opaque_token(text, start) => {
-            out.push(hit);
-            past.max(hit.end)
-        }
-        _ => past,
-    }
+    past
 }
 
 /// A token of letters and digits.
@@ -92,10 +89,13 @@ impl Site {
         marked && !self.after_words(text, unless)
     }
 
-    /// How many digits end just before, over one blank.
+    /// How many digits the number has that stands just before, over one blank; 0 where it is the end of something
+    /// longer, such as a date.
     pub(super) fn digits_before(&self, text: &[u8]) -> usize {
         let end = self.start.saturating_sub(1);
-        part(text, end.saturating_sub(NEAR), end).iter().rev().take_while(|b| is_digit(**b)).count()
+        let digits =
+            part(text, end.saturating_sub(NEAR), end).iter().rev().take_while(|b| is_digit(**b)).count();
+        if glued_before(text, end - digits) { 0 } else { digits }
     }
 
     /// Whether what ends at `end` goes on as a longer token.
