@@ -1,0 +1,234 @@
+//! Revocation: which tokens are dead before their time.
+
+use std::collections::HashMap;
+use std::future::Future;
+
+use portcullis_base::Timestamp;
+
+use crate::{Claims, StoreError, TokenError};
+
+/// One revocation. It is kept until the last token that it hits has expired by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// What it hits.
+    pub target: RevocationTarget,
+    /// Until when it is kept.
+    pub until: Timestamp,
+}
+
+/// What a revocation hits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RevocationTarget {
+    /// The token of that issuer with that `jti`.
+    Token {
+        /// Its `iss`.
+        iss: String,
+        /// Its `jti`.
+        jti: String,
+    },
+    /// Every token of a refresh-token family (`sid`).
+    Family {
+        /// The family.
+        sid: String,
+    },
+    /// Every token of that subject issued before a time: a user's "log out everywhere", a service's lost secret.
+    Subject {
+        /// Its `iss`.
+        iss: String,
+        /// Its `sub`.
+        sub: String,
+        /// Tokens with an `iat` before this, or with none, are dead.
+        before: Timestamp,
+    },
+}
+
+/// The revocations that matter now, bounded.
+#[derive(Debug, Clone, Default)]
+pub struct RevocationList {
+    tokens: HashMap<(String, String), Timestamp>,
+    families: HashMap<String, Timestamp>,
+    subjects: HashMap<(String, String), (Timestamp, Timestamp)>,
+}
+
+impl RevocationList {
+    /// The most entries that are held.
+    pub const MAX_ENTRIES: usize = 100_000;
+
+    /// Adds a revocation; a longer one of the same target stays.
+    ///
+    /// # Errors
+    /// When the list is full: the caller must then refuse what it cannot check, or prune first.
+    pub fn add(&mut self, revocation: Revocation) -> Result<(), RevocationFull> {
+        if self.len() >= Self::MAX_ENTRIES {
+            return Err(RevocationFull);
+        }
+        let until = revocation.until;
+        match revocation.target {
+            RevocationTarget::Token { iss, jti } => {
+                later(self.tokens.entry((iss, jti)).or_insert(until), until)
+            }
+            RevocationTarget::Family { sid } => later(self.families.entry(sid).or_insert(until), until),
+            RevocationTarget::Subject { iss, sub, before } => {
+                let entry = self.subjects.entry((iss, sub)).or_insert((before, until));
+                later(&mut entry.0, before);
+                later(&mut entry.1, until);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what has expired.
+    pub fn prune(&mut self, now: Timestamp) {
+        self.tokens.retain(|_, until| *until > now);
+        self.families.retain(|_, until| *until > now);
+        self.subjects.retain(|_, (_, until)| *until > now);
+    }
+
+    /// Whether a token is still good.
+    ///
+    /// # Errors
+    /// [`TokenError::Revoked`].
+    pub fn check(&self, claims: &Claims) -> Result<(), TokenError> {
+        let by_token = || {
+            let jti = claims.jti.clone()?;
+            self.tokens.get(&(claims.iss.clone(), jti))
+        };
+        let by_family = || self.families.get(claims.sid.as_ref()?);
+        let by_subject = || {
+            let (before, _) = self.subjects.get(&(claims.iss.clone(), claims.sub.clone()))?;
+            // `iat` counts whole seconds: a token of the very second is dead as well.
+            let issued = claims.iat.map_or(i64::MIN, |iat| iat.millis());
+            (issued < before.as_millisecond()).then_some(())
+        };
+        let hit = (!self.tokens.is_empty() && by_token().is_some())
+            || (!self.families.is_empty() && by_family().is_some())
+            || (!self.subjects.is_empty() && by_subject().is_some());
+        if hit { Err(TokenError::Revoked) } else { Ok(()) }
+    }
+
+    /// How many entries it holds.
+    pub fn len(&self) -> usize {
+        self.tokens.len() + self.families.len() + self.subjects.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+fn later(kept: &mut Timestamp, other: Timestamp) {
+    *kept = (*kept).max(other);
+}
+
+/// The revocation list is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("revocation list is full")]
+pub struct RevocationFull;
+
+/// Where revocations are kept, in the order in which they came.
+pub trait RevocationStore: Send + Sync {
+    /// Adds a revocation. Adding it twice does no harm.
+    fn add(&self, revocation: &Revocation) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// What came after `cursor` (from the start where there is none), and the cursor for the next call.
+    fn since(&self, cursor: Option<&str>) -> impl Future<Output = Result<RevocationPage, StoreError>> + Send;
+}
+
+/// Revocations that came after a cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevocationPage {
+    /// The revocations.
+    pub items: Vec<Revocation>,
+    /// Where to go on.
+    pub cursor: Option<String>,
+    /// Whether there is more at once.
+    pub more: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NumericDate;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn claims() -> Claims {
+        Claims {
+            jti: Some("t-1".into()),
+            sid: Some("f-1".into()),
+            iat: NumericDate::from_seconds(1_000),
+            ..Claims::new("https://a", "svc.bff", "api", NumericDate::from_seconds(2_000).unwrap())
+        }
+    }
+
+    fn token(iss: &str, jti: &str) -> RevocationTarget {
+        RevocationTarget::Token { iss: iss.into(), jti: jti.into() }
+    }
+
+    fn subject(iss: &str, sub: &str, before: Timestamp) -> RevocationTarget {
+        RevocationTarget::Subject { iss: iss.into(), sub: sub.into(), before }
+    }
+
+    fn list(target: RevocationTarget) -> RevocationList {
+        let mut list = RevocationList::default();
+        list.add(Revocation { target, until: at(2_000) }).unwrap();
+        list
+    }
+
+    #[test]
+    fn what_each_target_hits() {
+        let family = |sid: &str| RevocationTarget::Family { sid: sid.into() };
+        let just_after = Timestamp::from_millisecond(1_000_500).unwrap();
+        for (label, target, hit) in [
+            ("the token", token("https://a", "t-1"), true),
+            ("another token", token("https://a", "t-2"), false),
+            ("the same name of another issuer", token("https://b", "t-1"), false),
+            ("the family", family("f-1"), true),
+            ("another family", family("f-2"), false),
+            ("the subject, issued before", subject("https://a", "svc.bff", at(1_001)), true),
+            ("the subject, issued in that second", subject("https://a", "svc.bff", just_after), true),
+            ("the subject, issued after", subject("https://a", "svc.bff", at(1_000)), false),
+            ("another subject", subject("https://a", "svc.memory", at(1_001)), false),
+            ("the subject of another issuer", subject("https://b", "svc.bff", at(1_001)), false),
+        ] {
+            assert_eq!(list(target).check(&claims()).is_err(), hit, "{label}");
+        }
+        assert_eq!(RevocationList::default().check(&claims()), Ok(()));
+    }
+
+    #[test]
+    fn token_that_hides_its_age_counts_as_old() {
+        let undated = Claims { iat: None, ..claims() };
+        assert!(list(subject("https://a", "svc.bff", at(1))).check(&undated).is_err());
+    }
+
+    #[test]
+    fn later_and_longer_entry_wins_in_either_order() {
+        for order in [[1_500, 500], [500, 1_500]] {
+            let mut list = RevocationList::default();
+            for before in order {
+                let target = subject("https://a", "svc.bff", at(before));
+                list.add(Revocation { target, until: at(before + 1_000) }).unwrap();
+            }
+            list.prune(at(2_000));
+            assert!(list.check(&claims()).is_err(), "{order:?}");
+            list.prune(at(2_500));
+            assert!(list.is_empty(), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn full_list_says_so() {
+        let mut list = RevocationList::default();
+        for i in 0..RevocationList::MAX_ENTRIES {
+            list.add(Revocation { target: token("a", &i.to_string()), until: at(1) }).unwrap();
+        }
+        let one_more = Revocation { target: token("a", "x"), until: at(1) };
+        assert_eq!(list.add(one_more.clone()), Err(RevocationFull));
+        list.prune(at(1));
+        assert_eq!(list.add(one_more), Ok(()));
+    }
+}
