@@ -1,4 +1,5 @@
 //! The command as people and scripts use it: what stands on standard output, on standard error, and the exit code.
+#![cfg(test)]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

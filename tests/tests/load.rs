@@ -2,6 +2,7 @@
 //! within its conversation, sealed, and with few calls of the key service.
 //!
 //! `LOAD_MESSAGES` sets how many messages (default 4000; `make load` takes 100 000 and a release build).
+#![cfg(test)]
 
 use std::fs;
 use std::sync::Arc;

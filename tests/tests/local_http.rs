@@ -1,4 +1,5 @@
 //! The local stack over real HTTP, as a new user would try it: good traffic, bad traffic, a crash, a second start.
+#![cfg(test)]
 
 use std::time::Duration;
 

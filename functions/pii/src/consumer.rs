@@ -185,6 +185,9 @@ async fn seal<P: Ports>(
         sealer.seal(name, value.as_bytes(), &mut sealed).map_err(|_| Trouble::Poison("field-too-large"))?;
         fields.insert(name.to_owned(), sealed);
     }
+    if fields.values().map(Vec::len).sum::<usize>() > parts.max_record {
+        return Err(Trouble::Poison("record-too-large"));
+    }
 
     // Nested too deep to be taken apart: then everything in it counts as content.
     let item = serde_json::from_str(context.item.get()).map(|item| content(&item));

@@ -17,7 +17,7 @@ fn collect(value: &Value, text: &mut String) {
         }
         Value::Array(values) => values.iter().for_each(|v| collect(v, text)),
         Value::Object(members) => {
-            members.iter().filter(|(name, _)| !is_technical(name)).for_each(|(_, v)| collect(v, text))
+            members.iter().filter(|(name, _)| !is_technical(name)).for_each(|(_, v)| collect(v, text));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }

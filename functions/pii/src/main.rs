@@ -37,8 +37,13 @@ async fn main() -> Result<(), BoxError> {
         detector: Detector::new(),
         policy: config.policy,
         metrics: Metrics::stdout("pii"),
+        max_record: DYNAMODB_ITEM,
         media_queue: config.media_queue,
         table: config.conversations_table,
     };
     portcullis_lambda::run(PiiFunction::new(parts)).await
 }
+
+/// DynamoDB takes items of 400 KB, names and keys included; what is left for them here is ample.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+const DYNAMODB_ITEM: usize = 380 * 1024;

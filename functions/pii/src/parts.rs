@@ -44,6 +44,8 @@ pub struct Parts<P: Ports> {
     pub metrics: Metrics,
     /// Name of the media queue: a batch that comes from it is of the media lane.
     pub media_queue: String,
+    /// The largest record that the table takes: bytes of all sealed fields together.
+    pub max_record: usize,
     /// Name of the conversations table: bound into every ciphertext.
     pub table: String,
 }

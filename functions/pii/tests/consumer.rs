@@ -1,4 +1,5 @@
 //! What becomes of messages from the queues.
+#![cfg(test)]
 
 mod support;
 
@@ -18,7 +19,7 @@ fn stored(n: usize) -> Consumed {
 async fn a_message_is_stored_sealed_with_the_retention_of_its_class() {
     for (label, text, class, days) in [
         ("small talk", "oi, tudo bem?", "INTERNAL", 30),
-        ("a card number", "my card is 4111 1111 1111 1111", "PII", 7),
+        ("a card number", "my card is 4111 1111 1111 1111", "SENSITIVE", 7),
         ("an address", "write to ana@example.com", "PII", 7),
     ] {
         let b = bench();
@@ -152,6 +153,15 @@ async fn a_large_item_is_fetched_from_the_claim_check() {
     assert_eq!(b.function.consume(&[arrived("c1", "1", &pointer)]).await, stored(1));
     let read = b.json("pii-reader", "GET", "/conversations/c1", "").await;
     assert_eq!(read["messages"][0]["item"]["text"]["body"], "oi ".repeat(100_000));
+}
+
+#[tokio::test]
+async fn an_item_larger_than_the_table_takes_is_put_aside_with_its_reason() {
+    let b = bench();
+    let body = message("c1", "wamid.1", Some(PHONE), &"x".repeat(4 * 1024 * 1024 - 100));
+    assert_eq!(b.function.consume(&[arrived("c1", "1", &body)]).await.dead, 1);
+    assert_eq!(b.dead.items()[0].reason, "record-too-large");
+    assert!(b.records.all().is_empty());
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 //! Reading conversations back: who sees what.
+#![cfg(test)]
 
 mod support;
 

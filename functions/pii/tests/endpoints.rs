@@ -1,4 +1,5 @@
 //! The PII endpoints: what each caller gets for each request.
+#![cfg(test)]
 
 mod support;
 
@@ -41,7 +42,8 @@ async fn a_ciphertext_opens_only_where_it_belongs() {
     let other = sealed(&b, "s1", "r2", json!({"a": "three"})).await;
     sealed(&b, "s2", "r1", json!({"a": "x"})).await;
     let good = opening("s1", &answer);
-    let mutations: [(&str, fn(&mut Value, &Value), u16); 8] = [
+    type Mutation = fn(&mut Value, &Value);
+    let mutations: [(&str, Mutation, u16); 8] = [
         ("unchanged", |_, _| {}, 200),
         ("another subject", |r, _| r["subject"] = "s2".into(), 422),
         ("a subject without a key", |r, _| r["subject"] = "s9".into(), 410),
@@ -166,7 +168,7 @@ async fn classification_says_what_was_found_and_what_follows() {
     let body =
         json!({"fields": {"note": "my card is 4111 1111 1111 1111", "product_info": "blue"}}).to_string();
     let answer = b.json(READER, "POST", "/pii/classify", &body).await;
-    assert_eq!(answer["class"], "PII");
+    assert_eq!(answer["class"], "SENSITIVE");
     assert_eq!((&answer["pii_detected"], &answer["retention_days"]), (&json!(true), &json!(7)));
     let hit = &answer["hits"]["note"][0];
     assert_eq!((&hit["kind"], &hit["start"], &hit["end"]), (&json!("card"), &json!(11), &json!(30)));

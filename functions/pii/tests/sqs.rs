@@ -1,4 +1,5 @@
 //! The Lambda's answers to batches from SQS, bytes in and bytes out.
+#![cfg(test)]
 
 mod support;
 

@@ -71,6 +71,7 @@ fn function() -> PiiFunction<Memory> {
         detector: Detector::new(),
         policy: ClassificationPolicy::default(),
         metrics: Metrics::off("pii"),
+        max_record: 4 * 1024 * 1024,
         media_queue: "media".to_owned(),
         table: "conversations".to_owned(),
     })

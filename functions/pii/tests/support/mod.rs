@@ -55,6 +55,7 @@ pub(crate) fn bench() -> Bench {
         detector: Detector::new(),
         policy: ClassificationPolicy::default(),
         metrics: Metrics::off("pii"),
+        max_record: 4 * 1024 * 1024,
         media_queue: "media.fifo".to_owned(),
         table: "conversations".to_owned(),
     });
