@@ -104,7 +104,7 @@ proptest! {
     /// Masked text holds no card, social security or taxpayer number any more.
     #[test]
     fn masked_text_has_nothing_left_to_find(
-        text in "(([a-z]{1,5}|4111 1111 1111 1111|123-45-6789|529.982.247-25|ana@example.com)(, |\\. | e ))*",
+        text in "(([a-z]{1,5}|4111 1111 1111 1111|123-45-6789|529[.]982[.]247-25|ana@example[.]com)(, |[.] | e ))*",
     ) {
         let detector = Detector::new();
         let masked = mask(&text, &detector.scan(&text));
