@@ -8,6 +8,7 @@ pub mod dead_letters;
 pub mod item_queue;
 pub mod key_store;
 pub mod key_wrapper;
+pub mod limits;
 pub mod records;
 pub mod secrets;
 

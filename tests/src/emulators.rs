@@ -8,6 +8,7 @@
 
 mod openbao;
 mod process;
+mod redis;
 mod stack;
 
 use std::sync::OnceLock;
@@ -20,6 +21,7 @@ use portcullis_aws::SdkSettings;
 
 pub use self::openbao::OpenBao;
 use self::process::{Process, tool};
+pub use self::redis::RedisServer;
 pub use self::stack::{Stack, deploy_stack};
 
 /// An AWS emulator.

@@ -1,8 +1,10 @@
-//! The two tables: conversations and wrapped keys. Their layouts are in the modules' docs.
+//! The tables: conversations, wrapped keys and limits. Their layouts are in the modules' docs.
 
 mod item;
 mod keys;
+mod limits;
 mod records;
 
 pub use keys::DynamoKeys;
+pub use limits::DynamoLimits;
 pub use records::DynamoRecords;

@@ -17,7 +17,7 @@ mod sqs;
 
 pub use aws_config::SdkConfig;
 #[cfg(feature = "dynamodb")]
-pub use dynamodb::{DynamoKeys, DynamoRecords};
+pub use dynamodb::{DynamoKeys, DynamoLimits, DynamoRecords};
 #[cfg(feature = "kms")]
 pub use kms::KmsWrapper;
 #[cfg(feature = "s3")]

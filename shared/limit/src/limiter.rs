@@ -65,8 +65,7 @@ impl<S: LimitStore, C: Clock> LeasedLimiter<S, C> {
     fn decide_in_hand(&self, id: &(LimitKey, Quota), cost: NonZeroU32) -> Option<Decision> {
         let now = self.clock.now().as_microsecond();
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.get(*id)?;
-        entry.hand.decide(&entry.terms, cost, now)
+        entries.with(*id, |entry| entry.hand.decide(&entry.terms, cost, now))?
     }
 
     async fn ask(&self, id: &(LimitKey, Quota), cost: NonZeroU32) -> Decision {
@@ -97,7 +96,7 @@ impl<S: LimitStore, C: Clock> LeasedLimiter<S, C> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let make =
             || Entry { terms: Terms::new(id.1, &self.settings), hand: Hand::default(), turn: Arc::default() };
-        use_entry(entries.entry(*id, make))
+        entries.with_or_make(*id, make, use_entry)
     }
 
     /// The quota is part of it: a bucket under another quota is another bucket, so that a changed quota takes effect

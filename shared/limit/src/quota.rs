@@ -92,21 +92,22 @@ impl Quota {
 
     /// The time in which that many cells come back, in microseconds, rounded up: never more than the quota.
     pub(crate) fn time_of(&self, cells: u32) -> i64 {
-        let total = match i64::from(cells).checked_mul(self.period) {
-            Some(product) => wide(product),
-            None => u128::from(cells) * wide(self.period),
-        };
-        i64::try_from(total.div_ceil(u128::from(self.count))).unwrap_or(i64::MAX)
+        // Division of 128 bits takes many times as long, and is needed for very long periods only.
+        if let Some(product) = u64::from(cells).checked_mul(self.period.unsigned_abs()) {
+            return i64::try_from(product.div_ceil(self.count.into())).unwrap_or(i64::MAX);
+        }
+        let product = u128::from(cells) * wide(self.period);
+        i64::try_from(product.div_ceil(self.count.into())).unwrap_or(i64::MAX)
     }
 
     /// How many cells come back in that many microseconds, rounded down.
     pub(crate) fn cells_in(&self, micros: i64) -> u32 {
-        let micros = micros.max(0);
-        let cells = match micros.checked_mul(i64::from(self.count)) {
-            Some(product) => wide(product / self.period.max(1)),
-            None => wide(micros) * u128::from(self.count) / wide(self.period),
-        };
-        u32::try_from(cells).unwrap_or(u32::MAX)
+        let micros = micros.max(0).unsigned_abs();
+        if let Some(product) = micros.checked_mul(self.count.into()) {
+            return u32::try_from(product / self.period.unsigned_abs()).unwrap_or(u32::MAX);
+        }
+        let product = u128::from(micros) * u128::from(self.count);
+        u32::try_from(product / wide(self.period)).unwrap_or(u32::MAX)
     }
 
     /// The time in which the whole burst comes back, in microseconds.

@@ -19,22 +19,27 @@ impl<K: Hash + Eq, V> Table<K, V> {
         Self { young: HashMap::new(), old: HashMap::new(), generation: (max / 2).max(1) }
     }
 
-    /// The entry of a key, if there is one.
-    pub(crate) fn get(&mut self, key: K) -> Option<&mut V> {
-        if self.young.contains_key(&key) {
-            return self.young.get_mut(&key);
+    /// Uses the entry of a key, if there is one.
+    pub(crate) fn with<T>(&mut self, key: K, used: impl FnOnce(&mut V) -> T) -> Option<T> {
+        if let Some(entry) = self.young.get_mut(&key) {
+            return Some(used(entry));
         }
         let entry = self.old.remove(&key)?;
-        Some(self.insert(key, entry))
+        Some(used(self.insert(key, entry)))
     }
 
-    /// The entry of a key, made if need be.
-    pub(crate) fn entry(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
-        if !self.young.contains_key(&key) {
-            let entry = self.old.remove(&key).unwrap_or_else(make);
-            return self.insert(key, entry);
+    /// Uses the entry of a key, made if need be.
+    pub(crate) fn with_or_make<T>(
+        &mut self,
+        key: K,
+        make: impl FnOnce() -> V,
+        used: impl FnOnce(&mut V) -> T,
+    ) -> T {
+        if let Some(entry) = self.young.get_mut(&key) {
+            return used(entry);
         }
-        self.young.entry(key).or_insert_with(make)
+        let entry = self.old.remove(&key).unwrap_or_else(make);
+        used(self.insert(key, entry))
     }
 
     /// The number of entries.
@@ -60,12 +65,12 @@ mod tests {
     #[test]
     fn what_is_used_stays_and_what_is_not_leaves() {
         let mut table = Table::new(10);
-        table.entry(0, || "kept");
+        table.with_or_make(0, || "kept", |_| ());
         for key in 1..1_000 {
-            table.entry(key, || "flood");
-            assert_eq!(table.get(0), Some(&mut "kept"), "after {key}");
+            table.with_or_make(key, || "flood", |_| ());
+            assert_eq!(table.with(0, |entry| *entry), Some("kept"), "after {key}");
         }
-        assert_eq!(table.get(1), None);
+        assert_eq!(table.with(1, |entry| *entry), None);
     }
 
     proptest! {
@@ -73,7 +78,7 @@ mod tests {
         fn the_last_half_of_the_bound_is_kept(max in 2usize..40, keys in prop::collection::vec(0u8..60, 0..300)) {
             let mut table = Table::new(max);
             for (index, key) in keys.iter().enumerate() {
-                *table.entry(*key, || 0) = index;
+                table.with_or_make(*key, || 0, |entry| *entry = index);
                 prop_assert!(table.len() <= max.max(2));
             }
             let mut recent: Vec<(usize, u8)> = Vec::new();

@@ -24,6 +24,11 @@ impl Process {
     /// Starts what `command` makes for a free port and a scratch folder, and waits until `GET health_path` is
     /// answered with 200.
     pub(super) fn start(health_path: &str, command: &dyn Fn(u16, &Path) -> Command) -> Self {
+        Self::start_when(&|port| answers(port, health_path) == Some(200), command)
+    }
+
+    /// The same for a server that speaks no HTTP: waits until `ready` says so for the port.
+    pub(super) fn start_when(ready: &dyn Fn(u16) -> bool, command: &dyn Fn(u16, &Path) -> Command) -> Self {
         let mut log = String::new();
         for _ in 0..START_ATTEMPTS {
             // Another process may take the port in between; then the server ends at once and another port is tried.
@@ -31,7 +36,7 @@ impl Process {
             let dir = TempDir::with_prefix("portcullis-emulator-").expect("scratch folder");
             let child = watched(&command(port, dir.path()), dir.path());
             let process = Self { child, port, dir };
-            if process.becomes_ready(health_path) {
+            if process.becomes_ready(ready) {
                 return process;
             }
             log = std::fs::read_to_string(process.dir.path().join(LOG)).unwrap_or_default();
@@ -44,12 +49,12 @@ impl Process {
         self.port
     }
 
-    fn becomes_ready(&self, health_path: &str) -> bool {
+    fn becomes_ready(&self, ready: &dyn Fn(u16) -> bool) -> bool {
         let ended = self.dir.path().join(ENDED);
         (0..READY_POLLS)
             .map(|_| {
                 sleep(POLL);
-                answers(self.port, health_path) == Some(200)
+                ready(self.port) && !ended.exists()
             })
             .find(|ready| *ready || ended.exists())
             .unwrap_or(false)
@@ -73,6 +78,11 @@ pub(super) fn tool(path: &str) -> Command {
         path.display()
     );
     Command::new(path)
+}
+
+/// The path of a tool of `make tools`, if it is there.
+pub(super) fn installed(path: &str) -> Option<PathBuf> {
+    Some(tools().join(path)).filter(|path| path.exists())
 }
 
 #[expect(clippy::disallowed_methods, reason = "test support: `make` says where the tools are")]
