@@ -1,5 +1,6 @@
 //! Every contract over AWS, through the real SDK: ministack, and moto for the KMS calls that ministack gets wrong.
-//! What neither gets right is tested at the HTTP boundary, in `shared/aws/tests/wire.rs`.
+//! What neither gets right is tested at the HTTP boundary, in `shared/aws/tests/wire`.
+#![cfg(test)]
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as Attribute};
 use portcullis_aws::{DynamoKeys, DynamoRecords, KmsWrapper, S3Claims, SdkConfig, SqsDeadLetters, SqsQueues};

@@ -1,4 +1,5 @@
 //! One contract over every backend of secrets: environment, files, Secrets Manager, OpenBao.
+#![cfg(test)]
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;

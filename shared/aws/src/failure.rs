@@ -44,7 +44,7 @@ fn failure_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Fai
             let status = answer.raw().status().as_u16();
             let code = answer.err().code().unwrap_or("");
             // A success that cannot be read comes here too: it proves nothing, so the call may be made again.
-            if status < 300 || status >= 500 || status == 429 || TRANSIENT_CODES.contains(&code) {
+            if !(300..500).contains(&status) || status == 429 || TRANSIENT_CODES.contains(&code) {
                 Failure::Transient
             } else {
                 Failure::Rejected

@@ -45,7 +45,7 @@ impl Stack {
     /// The token of the handshake.
     pub const VERIFY_TOKEN: &'static str = "test-verify-token";
     /// The key of conversation pseudonyms.
-    pub const CONVERSATION_KEY: &'static str = "test-conversation-key-of-32-bytes";
+    pub const CONVERSATION_KEY: &'static str = "test-conversation-key-32-bytes--";
 
     /// The environment of the Lambda binaries, with the SDK's variables that lead to the account.
     pub fn env(&self) -> BTreeMap<String, String> {

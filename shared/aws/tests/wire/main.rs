@@ -1,5 +1,6 @@
 //! The adapters at the HTTP boundary: exact requests out, recorded answers in. For what no emulator gets right
 //! (changed KMS ciphertexts, a wrong KMS key) or can be made to do (throttling, denial, silence, broken answers).
+#![cfg(test)]
 
 mod failures;
 mod requests;

@@ -212,7 +212,8 @@ async fn a_claim_is_stored_under_its_key_with_a_checksum() {
 
 #[tokio::test]
 async fn a_claim_is_bounded_before_and_while_it_is_read_and_checked_after() {
-    let cases: [(&str, &[(&str, &str)], &str, &str); 6] = [
+    type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str, &'static str);
+    let cases: [Case; 6] = [
         ("whole", &[], "0123456789", "ten bytes"),
         ("announced too large", &[("content-length", "11")], "x", "TooLarge"),
         ("announced far too large", &[("content-length", "99999999999999")], "x", "TooLarge"),
