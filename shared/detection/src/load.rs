@@ -1,6 +1,6 @@
 //! Reading rule files: all problems at once, each with its file and line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use rsigma_eval::{CompiledRule, compile_rule};
@@ -108,8 +108,9 @@ struct Source {
 struct Loader {
     set: RuleSet,
     problems: Vec<RuleProblem>,
-    /// Ids, names and titles of event rules, and the ids of correlations (which cannot be referred to).
-    known: HashMap<String, Option<usize>>,
+    ids: HashSet<String>,
+    /// Event rules by what a correlation may call them: id, name or title.
+    known: HashMap<String, usize>,
 }
 
 impl Loader {
@@ -143,7 +144,11 @@ impl Loader {
         match self.event_rule(source, rule) {
             Ok(event_rule) => {
                 let position = self.set.rules.len();
-                self.register(source, line, &event_rule.info, Some(position));
+                self.register(source, line, &event_rule.info);
+                let names = [rule.id.as_ref(), rule.name.as_ref(), Some(&rule.title)];
+                for name in names.into_iter().flatten() {
+                    self.known.entry(name.clone()).or_insert(position);
+                }
                 self.set.index.add(position, rule);
                 self.set.rules.push(event_rule);
             }
@@ -190,7 +195,7 @@ impl Loader {
         let line = source.line_of(rule.id.as_ref().unwrap_or(&rule.title));
         match self.correlation(source, rule) {
             Ok(correlation) => {
-                self.register(source, line, &correlation.info, None);
+                self.register(source, line, &correlation.info);
                 let number = self.set.correlations.len();
                 for (within, base) in correlation.bases().iter().enumerate() {
                     if let Some(event_rule) = self.set.rules.get_mut(base.position) {
@@ -217,15 +222,12 @@ impl Loader {
             contain: attributes.contain,
             attempts: true,
         };
-        Correlation::compile(rule, info, |reference| self.known.get(reference).copied().flatten())
+        Correlation::compile(rule, info, |reference| self.known.get(reference).copied())
     }
 
-    fn register(&mut self, source: &Source, line: usize, info: &RuleInfo, position: Option<usize>) {
-        if self.known.insert(info.id.clone(), position).is_some() {
+    fn register(&mut self, source: &Source, line: usize, info: &RuleInfo) {
+        if !self.ids.insert(info.id.clone()) {
             self.problem(source, line, format!("another rule has the id {:?}", info.id));
-        }
-        for other in [&info.name, &info.title] {
-            self.known.entry(other.clone()).or_insert(position);
         }
     }
 
@@ -240,9 +242,13 @@ impl Source {
         name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml")).unwrap_or(name)
     }
 
-    /// The line that holds `text`, or else the first.
-    fn line_of(&self, text: &str) -> usize {
-        self.yaml.lines().position(|line| line.contains(text)).map_or(1, |line| line + 1)
+    /// The line of the member (`id` or `title`) that has this value, or else the first.
+    fn line_of(&self, value: &str) -> usize {
+        let has = |line: &str| {
+            let given = line.split_once(':').map_or("", |(_, given)| given.trim().trim_matches(['\'', '"']));
+            given == value
+        };
+        self.yaml.lines().position(has).map_or(1, |line| line + 1)
     }
 
     /// The line that an error of the parser names, or that of the first document that is wrong when read alone.

@@ -31,7 +31,8 @@ fn ports(permission: &Node<'_>) -> Option<String> {
             _ => None,
         })
     };
-    let protocol = ["ipProtocol", "IpProtocol"].into_iter().find_map(|name| permission.member(name)?.as_str());
+    let protocol =
+        ["ipProtocol", "IpProtocol"].into_iter().find_map(|name| permission.member(name)?.as_str());
     match (port(["fromPort", "FromPort"]), port(["toPort", "ToPort"])) {
         // ICMP has types, not ports.
         _ if protocol.is_some_and(|p| p.starts_with("icmp")) => None,
@@ -65,7 +66,8 @@ mod tests {
 
     #[test]
     fn only_what_is_open_to_everybody_counts() {
-        let long = |permission: &str| format!(r#"{{"groupId":"sg","ipPermissions":{{"items":[{permission}]}}}}"#);
+        let long =
+            |permission: &str| format!(r#"{{"groupId":"sg","ipPermissions":{{"items":[{permission}]}}}}"#);
         for (case, json, expected) in [
             ("short form", r#"{"cidrIp":"0.0.0.0/0","fromPort":22,"toPort":22,"ipPermissions":{}}"#.to_owned(), vec!["22"]),
             ("short form, inside", r#"{"cidrIp":"10.0.0.0/8","fromPort":22,"toPort":22}"#.to_owned(), vec![]),

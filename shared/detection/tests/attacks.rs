@@ -18,11 +18,20 @@ fn every_recorded_attack_is_detected_with_the_right_technique() {
     for (context, detector) in [("company", detector(COMPANY)), ("nothing known", detector(""))] {
         for ((name, json), (_, technique, rules)) in recordings.iter().zip(EXPECTED) {
             let hits = play(&detector, json);
-            let by: BTreeSet<&str> =
-                hits.iter().filter(|hit| hit.techniques.iter().any(|t| t == technique)).map(|hit| &*hit.rule).collect();
+            let by: BTreeSet<&str> = hits
+                .iter()
+                .filter(|hit| hit.techniques.iter().any(|t| t == technique))
+                .map(|hit| &*hit.rule)
+                .collect();
             assert!(rules.iter().any(|rule| by.contains(rule)), "{context}: {name}: {technique} by {by:?}");
             for hit in &hits {
-                println!("{context}\t{name}\t{}\t{}\t{}\t{}", hit.techniques.join(","), hit.rule, hit.severity, hit.containable);
+                println!(
+                    "{context}\t{name}\t{}\t{}\t{}\t{}",
+                    hit.techniques.join(","),
+                    hit.rule,
+                    hit.severity,
+                    hit.containable
+                );
                 assert!(!hit.containable || hit.error_code.is_none(), "{name}: {}", hit.rule);
             }
         }
@@ -36,7 +45,10 @@ fn an_attack_is_seen_in_any_order_of_delivery() {
     for (name, json) in files(&root().join("shared/detection/tests/attacks"), "json") {
         let mut records: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
         let rules = |records: &[serde_json::Value]| -> BTreeSet<String> {
-            play(&detector, &serde_json::to_string(records).unwrap()).into_iter().map(|hit| hit.rule).collect()
+            play(&detector, &serde_json::to_string(records).unwrap())
+                .into_iter()
+                .map(|hit| hit.rule)
+                .collect()
         };
         let forward = rules(&records);
         records.reverse();
@@ -46,7 +58,11 @@ fn an_attack_is_seen_in_any_order_of_delivery() {
 
 /// File, technique, and the rules of which one must say so.
 const EXPECTED: [(&str, &str, &[&str]); 22] = [
-    ("aws.credential-access.ec2-steal-instance-credentials", "T1552.005", &["instance-credentials-outside", "instance-credentials-probed"]),
+    (
+        "aws.credential-access.ec2-steal-instance-credentials",
+        "T1552.005",
+        &["instance-credentials-outside", "instance-credentials-probed"],
+    ),
     ("aws.credential-access.secretsmanager-retrieve-secrets", "T1555.006", &["secrets-read-in-bulk"]),
     ("aws.credential-access.ssm-retrieve-securestring-parameters", "T1555.006", &["parameters-read-in-bulk"]),
     ("aws.defense-evasion.cloudtrail-delete", "T1562.008", &["trail-stopped"]),

@@ -28,7 +28,8 @@ fn every_rule_fires_on_its_events_and_not_on_its_counter_examples() {
     let events: BTreeMap<_, _> = files(&root().join("config/detections/tests"), "json").into_iter().collect();
     for rule in company.rules() {
         let file = format!("{}.json", rule.file.trim_end_matches(".yml"));
-        let events: Events = serde_json::from_str(events.get(&file).unwrap_or_else(|| panic!("{file} is missing"))).unwrap();
+        let events: Events =
+            serde_json::from_str(events.get(&file).unwrap_or_else(|| panic!("{file} is missing"))).unwrap();
         assert!(!events.hits.is_empty() && !events.silent.is_empty(), "{file}: both kinds are wanted");
         let own = events.context.as_deref().map(detector);
         let fires = |sequence: &RawValue| {
@@ -38,7 +39,11 @@ fn every_rule_fires_on_its_events_and_not_on_its_counter_examples() {
         for sequence in &events.hits {
             let hits = fires(sequence);
             assert_eq!(hits.len(), 1, "{}: on {sequence}", rule.name);
-            assert!(!hits[0].containable || hits[0].error_code.is_none(), "{}: contains after a failure", rule.name);
+            assert!(
+                !hits[0].containable || hits[0].error_code.is_none(),
+                "{}: contains after a failure",
+                rule.name
+            );
         }
         for sequence in &events.silent {
             assert!(fires(sequence).is_empty(), "{}: fires on {sequence}", rule.name);
@@ -80,7 +85,8 @@ fn no_rule_trusts_a_user_agent() {
 #[test]
 fn failed_calls_are_silent_but_for_the_rules_that_say_so() {
     let company = detector(COMPANY);
-    let told: BTreeSet<String> = company.rules().filter(|rule| rule.attempts).map(|rule| rule.id.clone()).collect();
+    let told: BTreeSet<String> =
+        company.rules().filter(|rule| rule.attempts).map(|rule| rule.id.clone()).collect();
     let mut seen = BTreeSet::new();
     for (_, json) in files(&root().join("config/detections/tests"), "json") {
         let events: Events = serde_json::from_str(&json).unwrap();
@@ -106,13 +112,22 @@ fn the_documentation_lists_every_rule() {
     let detector = detector("");
     let mut rules: Vec<&RuleInfo> = detector.rules().collect();
     rules.sort_by(|a, b| (b.severity, &a.name).cmp(&(a.severity, &b.name)));
-    let mut table = String::from("| rule | title | severity | ATT&CK | incident | containable | attempts |\n| --- | --- | --- | --- | --- | --- | --- |\n");
+    let mut table = String::from(
+        "| rule | title | severity | ATT&CK | incident | containable | attempts |\n| --- | --- | --- | --- | --- | --- | --- |\n",
+    );
     for rule in rules {
         let yes = |is| if is { "yes" } else { "" };
         writeln!(
             table,
             "| [{}](../config/detections/{}) | {} | {} | {} | {} | {} | {} |",
-            rule.name, rule.file, rule.title, rule.severity, rule.techniques.join(", "), rule.incident_type, yes(rule.contain), yes(rule.attempts)
+            rule.name,
+            rule.file,
+            rule.title,
+            rule.severity,
+            rule.techniques.join(", "),
+            rule.incident_type,
+            yes(rule.contain),
+            yes(rule.attempts)
         )
         .unwrap();
     }
