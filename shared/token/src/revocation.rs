@@ -65,7 +65,7 @@ impl RevocationList {
         let until = revocation.until;
         match revocation.target {
             RevocationTarget::Token { iss, jti } => {
-                later(self.tokens.entry((iss, jti)).or_insert(until), until)
+                later(self.tokens.entry((iss, jti)).or_insert(until), until);
             }
             RevocationTarget::Family { sid } => later(self.families.entry(sid).or_insert(until), until),
             RevocationTarget::Subject { iss, sub, before } => {

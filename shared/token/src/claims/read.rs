@@ -112,7 +112,7 @@ fn confirmation(value: Value<'_>) -> Result<Confirmation, TokenError> {
         match (&*name, value) {
             ("jkt", Value::Text(text)) => cnf.jkt = Some(Thumbprint::parse(&text).ok_or(malformed)?),
             ("x5t#S256", Value::Text(text)) => {
-                cnf.x5t_s256 = Some(Thumbprint::parse(&text).ok_or(malformed)?)
+                cnf.x5t_s256 = Some(Thumbprint::parse(&text).ok_or(malformed)?);
             }
             ("jkt" | "x5t#S256", _) => return Err(malformed),
             _ => cnf.unknown = true,

@@ -2,8 +2,15 @@
 //!
 //! The JWS and its claims are read by code of this room, and aws-lc-rs verifies with keys that were parsed once. The
 //! `jsonwebtoken` crate was tried first: it takes duplicate members (the last one wins), knows no binding and no `typ`
-//! rule, copies the claims through a JSON value, and parses an RSA key at every signature (2.7 times the cost of
-//! signing). Tokens are what this project is for, so the few hundred lines are ours, tested attack by attack.
+//! rule, and parses an RSA key at every signature (2.7 times the cost of signing). Tokens are what this project is for,
+//! so the few hundred lines are ours, tested attack by attack. Microseconds of CPU, release, one quiet core, 160 different
+//! tokens of nine claims; "bare" is aws-lc-rs over one signature, "bare, all" over the signatures of those tokens:
+//!
+//! | algorithm | bare | bare, all | this room | jsonwebtoken | of which reading | bare sign | issue |
+//! |---|---|---|---|---|---|---|---|
+//! | RS256 | 14.6 | 12.9 (key parsed once) | 14.7 | 17.5 | 1.5 | 222 | 223 |
+//! | ES256 | 36.1 | 40.9 | 43.3 | 44.5 | 1.4 | 12.3 | 12.8 |
+//! | EdDSA | 24.9 | 26.3 | 27.1 | 28.2 | 1.3 | 6.3 | 7.0 |
 
 mod policy;
 

@@ -219,10 +219,10 @@ fn signatures_that_are_none() {
     let order = hex::decode("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551").unwrap();
     let integer = |n: &[u8]| {
         let n = [&[0][..], n].concat();
-        [&[2, n.len() as u8][..], &n].concat()
+        [&[2, u8::try_from(n.len()).unwrap()][..], &n].concat()
     };
     let der = [integer(r), integer(s)].concat();
-    let der = [&[0x30, der.len() as u8][..], &der].concat();
+    let der = [&[0x30, u8::try_from(der.len()).unwrap()][..], &der].concat();
     let other = es256(&header(Algorithm::Es256), &with(claims(), "sub", json!("admin")));
     let spliced = format!("{}.{sig}", other.rsplit_once('.').unwrap().0);
     run(vec![

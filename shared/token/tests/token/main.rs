@@ -1,6 +1,13 @@
 //! What must hold of tokens, attack by attack and vector by vector.
 
-#![expect(clippy::panic, reason = "test support: a panic is a failed test")]
+#![expect(
+    clippy::needless_pass_by_value,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "test support: a panic is a failed test, a copied argument is nothing"
+)]
 
 mod assertion;
 mod attacks;

@@ -205,7 +205,7 @@ fn json_web_key_rsa_that_is_weak() {
         "kid-rsa-roca-sign",
     );
     let jws = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImtpZC1yc2Etcm9jYS1zaWduIn0.Zm9v.AF_6dFYBEaaI5OlOehaktwYarwKZwFFeKTNwz9ar6ntNh4k8oeQwiODJqT1nnX2KhrWMUc80JJIdaCq3y7wOSmlPrqRgrL5r9xqfQdokirCuynoq4Lbi226VlZmijmkyYtSeEbzvkhyjbY8cDQF_c2DMMQG8FBRNJPOSTxi_I75Twj0877G-16i3bAWcvFxcNKGQzSQNcp5Lvh15N2I3PDM5W7HaFwPO0drzLR9dsDW9uDCqHvMMyshC7rgZdqfXpkaJL8Whn_mUScnLxS7J-2wVt9xKY3LpR97HoanIK-rcqYS_eq9hY_65te4qbwPCtQMjipIgIGo9HZrNRomAB1c";
-    let keys = keys(&[roca.clone()]).unwrap();
+    let keys = keys(std::slice::from_ref(&roca)).unwrap();
     assert_eq!(verify_signature_only(jws, &keys), Err(TokenError::UnknownKey), "tcId 7");
     let why = portcullis_token::Jwk::parse(roca.to_string().as_bytes()).unwrap_err();
     assert_eq!(why, portcullis_token::JwkError::Weak, "tcId 7");
