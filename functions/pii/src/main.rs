@@ -1,5 +1,8 @@
 //! The PII Lambda: settings, adapters, run.
 
+// The nested futures of the SDK's clients inside the handler's are deeper than rustc's default of 128.
+#![recursion_limit = "256"]
+
 use pii_function::config::Config;
 use pii_function::{Parts, PiiFunction, Ports};
 use portcullis_aws::{DynamoKeys, DynamoRecords, KmsWrapper, S3Claims, SdkSettings, SqsDeadLetters};

@@ -1,6 +1,16 @@
 //! `portcullis-bench`: the benchmark protocol of the peer runner over the code paths of the Lambdas. Never shipped.
 //!
 //! Called as `portcullis-bench TASK DATA-DIR SECONDS [OPS]`, prints one JSON line.
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a measuring program for our own machines: it reads the clock, prints, and stops at what it did not expect"
+)]
 
 mod measure;
 mod pii;

@@ -40,13 +40,6 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// The app secret with which the sample traffic is signed.
-    pub const APP_SECRET: &'static str = "test-app-secret";
-    /// The token of the handshake.
-    pub const VERIFY_TOKEN: &'static str = "test-verify-token";
-    /// The key of conversation pseudonyms.
-    pub const CONVERSATION_KEY: &'static str = "test-conversation-key-32-bytes--";
-
     /// The environment of the Lambda binaries, with the SDK's variables that lead to the account.
     pub fn env(&self) -> BTreeMap<String, String> {
         let own = [
@@ -65,16 +58,6 @@ impl Stack {
         let provider = ("SECRET_PROVIDER".to_owned(), "aws".to_owned());
         self.account.env().into_iter().chain(own).chain([provider]).collect()
     }
-
-    /// The JSON text of the webhook's secret.
-    pub fn webhook_secret() -> String {
-        json!({
-            "app_secret": Self::APP_SECRET,
-            "verify_token": Self::VERIFY_TOKEN,
-            "conversation_key": Self::CONVERSATION_KEY,
-        })
-        .to_string()
-    }
 }
 
 /// Creates queues, tables, keys, bucket and secret in an empty account.
@@ -90,7 +73,7 @@ pub async fn deploy_stack(account: &Account) -> Stack {
     bucket(&config, &claim_check_bucket).await;
     conversations_table(&config, CONVERSATIONS).await;
     subject_keys_table(&config, SUBJECT_KEYS).await;
-    secret(&config, WEBHOOK_SECRET, &Stack::webhook_secret()).await;
+    secret(&config, WEBHOOK_SECRET, [DEVELOPMENT_PREVIOUS, DEVELOPMENT]).await;
     Stack {
         account: account.clone(),
         text_queue_url,
@@ -215,16 +198,16 @@ async fn key(config: &SdkConfig) -> String {
     answer.key_metadata.and_then(|metadata| metadata.arn).expect("its ARN")
 }
 
-async fn secret(config: &SdkConfig, name: &str, value: &str) {
-    aws_sdk_secretsmanager::Client::new(config)
-        .create_secret()
-        .name(name)
-        .secret_string(value)
-        .send()
-        .await
-        .expect("a secret");
+/// A secret with two versions, the second the current one.
+async fn secret(config: &SdkConfig, name: &str, [previous, current]: [&str; 2]) {
+    let client = aws_sdk_secretsmanager::Client::new(config);
+    client.create_secret().name(name).secret_string(previous).send().await.expect("a secret");
+    client.put_secret_value().secret_id(name).secret_string(current).send().await.expect("a second version");
 }
 
+/// The development secrets, with which the sample events are signed.
+const DEVELOPMENT: &str = include_str!("../../../config/dev/webhook-secret.json");
+const DEVELOPMENT_PREVIOUS: &str = include_str!("../../../config/dev/webhook-secret.previous.json");
 const CONVERSATIONS: &str = "portcullis-conversations";
 const SUBJECT_KEYS: &str = "portcullis-subject-keys";
 const WEBHOOK_SECRET: &str = "portcullis/webhook";
