@@ -1,5 +1,7 @@
 //! The contract of [`LimitStore`], for every store.
 
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test support: a panic is a failed test")]
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
