@@ -22,9 +22,7 @@ pub(crate) struct Grants {
 /// Reads every policy document among the request's parameters, and the permission of `lambda:AddPermission`.
 pub(crate) fn grants(record: &Record<'_>, context: &Context) -> Grants {
     let mut grants = Grants::default();
-    let Some(parameters) = record.tree().ok().and_then(|tree| tree.member("requestParameters")) else {
-        return grants;
-    };
+    let Some(parameters) = record.parameters() else { return grants };
     for name in DOCUMENTS {
         let mut found = Vec::new();
         parameters.find(name, &mut found);

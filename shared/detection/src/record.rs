@@ -17,8 +17,12 @@ pub struct Record<'a> {
     json: &'a str,
     head: Head<'a>,
     time: Timestamp,
-    tree: OnceCell<Result<Node<'a>, String>>,
+    parts: [Lazy<'a>; PARTS.len()],
+    tree: Lazy<'a>,
 }
+
+/// A value that is parsed when a rule asks for it.
+type Lazy<'a> = OnceCell<Result<Node<'a>, String>>;
 
 /// Why bytes are no CloudTrail record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +71,7 @@ impl<'a> Record<'a> {
         if head.event_name.is_none() && head.event_type.as_ref().is_none_or(|t| t.0 != INSIGHT) {
             return Err(RecordError::Missing("eventName"));
         }
-        Ok(Self { json, head, time, tree: OnceCell::new() })
+        Ok(Self { json, head, time, parts: Default::default(), tree: OnceCell::new() })
     }
 
     /// `eventID`: unique, and the same when the record is delivered again.
@@ -123,11 +127,15 @@ impl<'a> Record<'a> {
     }
 
     fn sign_in_failed(&self) -> bool {
-        let Ok(tree) = self.tree() else { return true };
-        let Some(Node::Object(answers)) = tree.member("responseElements") else {
-            return tree.member("errorMessage").is_some_and(|m| *m != Node::Null);
-        };
-        answers.iter().any(|(_, answer)| answer.as_str().is_some_and(|a| a.eq_ignore_ascii_case("failure")))
+        match self.part("responseElements") {
+            Some(Node::Object(answers)) => answers
+                .iter()
+                .any(|(_, answer)| answer.as_str().is_some_and(|a| a.eq_ignore_ascii_case("failure"))),
+            // Without an answer it succeeded only if nothing else says that it did not.
+            _ => {
+                self.tree().map_or(true, |tree| tree.member("errorMessage").is_some_and(|m| *m != Node::Null))
+            }
+        }
     }
 
     pub(crate) const fn identity(&self) -> &Identity<'a> {
@@ -138,22 +146,42 @@ impl<'a> Record<'a> {
         &self.head
     }
 
+    /// `requestParameters`: by far the part that most rules ask for.
+    pub(crate) fn parameters(&self) -> Option<&Node<'a>> {
+        self.part("requestParameters")
+    }
+
+    /// One of the large members of a record, parsed alone; nothing where it is absent or cannot be read.
+    pub(crate) fn part(&self, name: &str) -> Option<&Node<'a>> {
+        let number = PARTS.iter().position(|part| *part == name)?;
+        let raw =
+            [self.head.request_parameters, self.head.response_elements, self.head.additional_event_data];
+        let json = raw.get(number).copied().flatten()?.get();
+        read(self.parts.get(number)?, json).ok()
+    }
+
     /// The whole record.
     ///
     /// # Errors
     /// When what the head skipped is no JSON after all: too deep, or half of a surrogate pair.
     pub(crate) fn tree(&self) -> Result<&Node<'a>, &str> {
-        self.tree
-            .get_or_init(|| serde_json::from_str(self.json).map_err(|e| e.to_string()))
-            .as_ref()
-            .map_err(String::as_str)
+        read(&self.tree, self.json)
     }
 
-    /// The parsed record, where some rule has asked for it and it could not be read.
+    /// Why some rule could not have what it asked for.
     pub(crate) fn unreadable(&self) -> Option<&str> {
-        self.tree.get().and_then(|tree| tree.as_ref().err()).map(String::as_str)
+        let asked = self.parts.iter().chain([&self.tree]).filter_map(OnceCell::get);
+        asked.filter_map(|part| part.as_ref().err()).map(String::as_str).next()
     }
 }
+
+fn read<'l, 'a>(lazy: &'l Lazy<'a>, json: &'a str) -> Result<&'l Node<'a>, &'l str> {
+    let parse = || serde_json::from_str(json).map_err(|e| e.to_string());
+    lazy.get_or_init(parse).as_ref().map_err(String::as_str)
+}
+
+/// The members that are large and often asked for, in the order of [`Record::part`].
+pub(crate) const PARTS: [&str; 3] = ["requestParameters", "responseElements", "additionalEventData"];
 
 /// The members that nearly every rule looks at.
 #[derive(Debug, Default, Deserialize)]
@@ -179,6 +207,12 @@ pub(crate) struct Head<'a> {
     pub(crate) user_agent: Option<Text<'a>>,
     #[serde(borrow)]
     pub(crate) recipient_account_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) request_parameters: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) response_elements: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) additional_event_data: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "userIdentity", deserialize_with = "or_default")]
     pub(crate) identity: Identity<'a>,
 }

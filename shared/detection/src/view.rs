@@ -10,7 +10,7 @@ use crate::address::{Origin, origin};
 use crate::context::Context;
 use crate::policy::{Grants, grants};
 use crate::ports::world_ports;
-use crate::record::{Record, text};
+use crate::record::{PARTS, Record, text};
 use crate::tree::Node;
 
 /// One record to judge.
@@ -100,8 +100,7 @@ impl<'r, 'a> View<'r, 'a> {
                 )
             }
             "worldPorts" => {
-                let parameters = self.tree()?.member("requestParameters");
-                let ports = parameters.map(world_ports).unwrap_or_default();
+                let ports = self.record.parameters().map(world_ports).unwrap_or_default();
                 EventValue::Array(ports.into_iter().map(|port| EventValue::Str(Cow::Owned(port))).collect())
             }
             _ => return None,
@@ -121,8 +120,7 @@ impl<'r, 'a> View<'r, 'a> {
     }
 
     fn is_about_another_user(&self) -> bool {
-        let target =
-            self.tree().and_then(|t| t.member("requestParameters")).and_then(|p| p.member("userName"));
+        let target = self.record.parameters().and_then(|p| p.member("userName"));
         target
             .and_then(Node::as_str)
             .is_some_and(|name| name != text(self.record.identity().user_name.as_ref()))
@@ -130,9 +128,7 @@ impl<'r, 'a> View<'r, 'a> {
 
     /// Accounts outside the user's with which a snapshot or image is shared, `all` for everybody.
     fn shared_with(&self) -> Vec<&str> {
-        let Some(parameters) = self.tree().and_then(|t| t.member("requestParameters")) else {
-            return Vec::new();
-        };
+        let Some(parameters) = self.record.parameters() else { return Vec::new() };
         let mut found = Vec::new();
         for path in SHARES {
             parameters.find(path, &mut found);
@@ -188,7 +184,10 @@ impl Event for View<'_, '_> {
 impl View<'_, '_> {
     fn slow(&self, path: &str) -> Option<EventValue<'_>> {
         let mut found = Vec::new();
-        self.tree()?.find(path, &mut found);
+        match path.split_once('.') {
+            Some((part, rest)) if PARTS.contains(&part) => self.record.part(part)?.find(rest, &mut found),
+            _ => self.tree()?.find(path, &mut found),
+        }
         match found.as_slice() {
             [] => None,
             [one] => Some(one.value()),

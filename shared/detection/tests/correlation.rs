@@ -1,5 +1,7 @@
 //! Correlation: thresholds in a sliding window, whatever the order of delivery, once an event, once a burst.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what is not as expected fails the test")]
+
 mod support;
 
 use futures_util::future::FutureExt;

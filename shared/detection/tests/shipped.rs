@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 
-use portcullis_detection::{IncidentType, RuleInfo, Severity};
+use portcullis_detection::{Context, IncidentType, RuleInfo, Severity};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -52,6 +52,12 @@ fn every_rule_fires_on_its_events_and_not_on_its_counter_examples() {
 }
 
 #[test]
+fn what_is_compiled_in_is_what_is_in_the_folder() {
+    let compiled: Vec<_> = portcullis_detection::SHIPPED.map(|(n, y)| (n.to_owned(), y.to_owned())).into();
+    assert_eq!(compiled, shipped());
+}
+
+#[test]
 fn no_test_events_are_left_behind() {
     let rules: BTreeSet<_> = shipped().into_iter().map(|(name, _)| name.replace(".yml", ".json")).collect();
     for (name, _) in files(&root().join("config/detections/tests"), "json") {
@@ -71,6 +77,19 @@ fn every_rule_says_who_it_is_and_what_follows() {
         assert!(titles.insert(rule.title.clone()), "{}: a title that another rule has", rule.name);
         assert!(!rule.contain || rule.severity >= Severity::Medium, "{}: contains for little", rule.name);
     }
+}
+
+/// The shipped context tells nothing, and what it shows in comments can be taken as it is.
+#[test]
+fn the_shipped_context_can_be_filled_in() {
+    let yaml = fs::read_to_string(root().join("config/context.yml")).unwrap();
+    Context::parse(&yaml).unwrap();
+    let filled: Vec<&str> = yaml
+        .lines()
+        .filter_map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ') || l.starts_with("  ")))
+        .collect();
+    assert!(filled.len() > 10);
+    Context::parse(&filled.join("\n")).unwrap();
 }
 
 /// A user agent is whatever the caller writes: a rule that trusts one is switched off by writing it.

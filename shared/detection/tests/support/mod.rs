@@ -1,5 +1,10 @@
 //! The shipped rules, and what tests do with them.
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test support: what is not as expected fails the test"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
