@@ -61,7 +61,7 @@ doc: ## Build the documentation of all packages, warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
 ##@ Measure
-.PHONY: bench bench-peers load size
+.PHONY: bench bench-peers cold-start load size
 bench: ## Time each piece (divan)
 	cargo bench --locked --package portcullis-bench
 bench-peers: ## Our column beside the peers' ($PEERS has run-peers; RUNS rounds; the first run sets up for 25 minutes)
@@ -71,6 +71,8 @@ bench-peers: ## Our column beside the peers' ($PEERS has run-peers; RUNS rounds;
 	@test -d "$(BENCH_WORK)/data" || { "$(PEERS)/run-peers" setup && "$(PEERS)/run-peers" gen; }
 	sed 's|{target}|$(TARGET)|g' tests/bench/ours.json > "$(BENCH_WORK)/ours.json"
 	"$(PEERS)/run-peers" run --runs $(RUNS) --extra "$(BENCH_WORK)/ours.json" --ours ours
+cold-start: lambda ## Start of each Lambda binary as shipped: to the first `next`, and peak memory
+	python3 tests/bench/cold_start.py "$(PEERS)" "$(TARGET)/lambda"
 load: ## 100 000 messages from several senders, SIGKILL in the middle, nothing lost or doubled
 	cargo build --release --locked --package portcullis-cli
 	PORTCULLIS_BIN="$(TARGET)/release/portcullis" LOAD_MESSAGES=$(LOAD_MESSAGES) cargo test --locked --package portcullis-tests --test load -- --nocapture

@@ -1,4 +1,5 @@
 //! The programs under test, as cargo built them.
+#![expect(clippy::expect_used, reason = "a test without its program fails")]
 
 use std::path::PathBuf;
 
@@ -6,6 +7,7 @@ use std::path::PathBuf;
 ///
 /// # Panics
 /// When it is not built.
+#[expect(clippy::disallowed_methods, reason = "where the program is, is said by who runs the tests")]
 pub fn portcullis() -> PathBuf {
     if let Some(path) = std::env::var_os("PORTCULLIS_BIN") {
         return path.into();

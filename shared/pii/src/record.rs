@@ -61,7 +61,10 @@ pub struct Page {
 /// The conversations table.
 pub trait Records: Send + Sync {
     /// Stores a record unless its place (`conversation`, `item`) is taken: the effect of an item is exactly-once.
-    fn put_if_absent(&self, record: &StoredRecord) -> impl Future<Output = Result<PutOutcome, RecordError>> + Send;
+    fn put_if_absent(
+        &self,
+        record: &StoredRecord,
+    ) -> impl Future<Output = Result<PutOutcome, RecordError>> + Send;
 
     /// A conversation's records in order. An unknown conversation is an empty page.
     fn conversation(
