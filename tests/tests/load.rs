@@ -3,6 +3,10 @@
 //!
 //! `LOAD_MESSAGES` sets how many messages (default 4000; `make load` takes 100 000 and a release build).
 #![cfg(test)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "who runs the load says how large it is, and learns how long it took"
+)]
 
 use std::fs;
 use std::sync::Arc;

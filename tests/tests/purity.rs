@@ -149,8 +149,8 @@ fn ambient(code: &str) -> Vec<&'static str> {
 
 /// The source without comment lines and without its trailing test module.
 fn production_code(source: &str) -> String {
-    let end = source.find("#[cfg(test)]\nmod ").unwrap_or(source.len());
-    source[..end].lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    let code = source.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
 /// Name, version (without the `v`) and the rest of a line of the tree.
