@@ -1,6 +1,7 @@
 //! `portcullis`: the stack on a laptop, and its pieces as commands.
 
 mod config;
+mod detect;
 mod failure;
 mod input;
 mod output;
@@ -38,6 +39,9 @@ enum Command {
     /// Find, encrypt and decrypt personal data.
     #[command(subcommand)]
     Pii(pii::Command),
+    /// Judge CloudTrail records by the detection rules: one line per hit (event id, time, principal, rule id, title,
+    /// severity, ATT&CK techniques, incident type).
+    Detect(detect::Args),
 }
 
 /// Exit codes: 0 done; 1 done, and the answer is no (a request was refused, a decryption failed); 2 could not be done
@@ -66,5 +70,6 @@ async fn run(command: Command, output: &Output, environment: &Environment) -> Re
         Command::Serve(args) => serve::run(args, output, environment).await,
         Command::Webhook(command) => webhook::run(command, output, environment).await,
         Command::Pii(command) => pii::run(command, output, environment).await,
+        Command::Detect(args) => detect::run(&args, output, &portcullis_lambda::SystemClock).await,
     }
 }
