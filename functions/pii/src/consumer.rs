@@ -153,7 +153,7 @@ async fn redeem<P: Ports>(parts: &Parts<P>, ticket: &ClaimTicket) -> Result<Vec<
     })?;
     // The bucket's content is only as trustworthy as its policy; the pointer came through the queue of the validator.
     let found = hex::encode(digest::digest(&digest::SHA256, &bytes));
-    if found != ticket.sha256 {
+    if found != ticket.sha256 || u64::try_from(bytes.len()) != Ok(ticket.bytes) {
         return Err(Trouble::Poison("claim-altered"));
     }
     Ok(bytes)
