@@ -111,3 +111,44 @@ impl Detector {
         Ok(hits)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::records;
+    use crate::shipped::SHIPPED;
+
+    /// The index only saves work: every rule, tried on every record, gives the same verdict.
+    #[test]
+    fn the_index_hides_no_rule() {
+        let detector = Detector::new(RuleSet::load(SHIPPED).unwrap(), Context::default());
+        let (mut judged, mut tried) = (0, 0);
+        for folder in ["../../config/detections/tests", "tests/attacks"] {
+            for file in std::fs::read_dir(folder).unwrap() {
+                let path = file.unwrap().path();
+                if path.extension().is_none_or(|e| e != "json") {
+                    continue;
+                }
+                let text = std::fs::read_to_string(path).unwrap();
+                // The records of a rule's events stand one a line, among brackets and commas.
+                let lines = text.lines().filter_map(|line| Some((line.find('{')?, line.rfind('}')?, line)));
+                let lines: Vec<&str> = lines.filter_map(|(from, to, line)| line.get(from..=to)).collect();
+                let input = if text.trim_start().starts_with('[') { text.clone() } else { lines.join("\n") };
+                for record in records(input.as_bytes()).filter_map(Result::ok) {
+                    let view = View::new(&record, &detector.context);
+                    let matching = |position: &usize| {
+                        evaluate_rule(&detector.rules.rules[*position].compiled, &view).is_some()
+                    };
+                    let candidates: Vec<usize> = detector.rules.index.candidates(&record).collect();
+                    let mut by_index: Vec<usize> = candidates.iter().copied().filter(matching).collect();
+                    by_index.sort_unstable();
+                    let all: Vec<usize> = (0..detector.rules.rules.len()).filter(matching).collect();
+                    assert_eq!(by_index, all, "{}", record.json());
+                    (judged, tried) = (judged + 1, tried + candidates.len());
+                }
+            }
+        }
+        assert!(judged > 500, "{judged} records");
+        assert!(tried < judged * 8, "{tried} rules tried on {judged} records: the index saves no work");
+    }
+}
