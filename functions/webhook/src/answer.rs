@@ -2,6 +2,7 @@
 
 use portcullis_base::Problem;
 use portcullis_lambda::ProxyResponse;
+use portcullis_webhook::json::write_number;
 
 /// Why a request was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,14 +63,66 @@ impl From<Refusal> for ProxyResponse {
     }
 }
 
-/// The answer to the handshake.
-pub(crate) fn challenge(challenge: &str) -> ProxyResponse {
-    ProxyResponse::new(200, "text/plain; charset=utf-8", challenge.to_owned())
+/// What a request is answered with.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Every one of so many items is queued.
+    Queued(usize),
+    /// Anything else.
+    Other(ProxyResponse),
 }
 
-/// The answer once every item of a batch is queued.
-pub(crate) fn queued(items: usize) -> ProxyResponse {
-    ProxyResponse::json(200, format!(r#"{{"queued":{items}}}"#))
+impl Answer {
+    /// The answer to the handshake.
+    pub(crate) fn challenge(challenge: &str) -> Self {
+        Self::Other(ProxyResponse::new(200, "text/plain; charset=utf-8", challenge.to_owned()))
+    }
+
+    /// As [`ProxyResponse::to_json`]. The frequent answer is written straight from its form.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        match self {
+            Self::Other(answer) => answer.to_json(),
+            Self::Queued(items) => {
+                let mut json = String::with_capacity(QUEUED_HEAD.len() + 20 + QUEUED_TAIL.len());
+                json.push_str(QUEUED_HEAD);
+                write_number(&mut json, *items as u64);
+                json.push_str(QUEUED_TAIL);
+                json.into_bytes()
+            }
+        }
+    }
 }
+
+impl From<Answer> for ProxyResponse {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Other(answer) => answer,
+            Answer::Queued(items) => Self::json(200, format!(r#"{{"queued":{items}}}"#)),
+        }
+    }
+}
+
+const QUEUED_HEAD: &str = r#"{"statusCode":200,"headers":{"Content-Type":"application/json","Cache-Control":"no-store","X-Content-Type-Options":"nosniff"},"body":"{\"queued\":"#;
+const QUEUED_TAIL: &str = r#"}","isBase64Encoded":false}"#;
 
 const RETRY_AFTER_SECONDS: &str = "5";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_frequent_answer_has_the_form_of_every_other() {
+        for items in [0, 1, 20_000] {
+            let quick = Answer::Queued(items).to_json();
+            assert_eq!(quick, ProxyResponse::from(Answer::Queued(items)).to_json());
+        }
+    }
+
+    #[test]
+    fn a_signature_is_refused_in_the_same_words_whatever_is_wrong_with_it() {
+        let one = ProxyResponse::from(Refusal::Signature("signature-missing"));
+        assert_eq!(one, ProxyResponse::from(Refusal::Signature("body-not-base64")));
+        assert_eq!(one.status, 401);
+    }
+}

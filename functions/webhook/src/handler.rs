@@ -15,7 +15,7 @@ use portcullis_webhook::{
     verify_decoded,
 };
 
-use crate::answer::{self, Refusal};
+use crate::answer::{Answer, Refusal};
 use crate::dispatch::{SendSettings, dispatch};
 use crate::request::{Body, Request};
 use crate::subject_dn::common_name_is;
@@ -104,17 +104,17 @@ impl<P: Ports> WebhookFunction<P> {
 
     /// Answers a request that was parsed already: for a server that speaks HTTP itself.
     pub async fn handle_request(&self, event: &ProxyEvent<'_>, deadline: Timestamp) -> ProxyResponse {
-        self.respond(&Request::from(event), deadline).await
+        self.respond(&Request::from(event), deadline).await.into()
     }
 
-    async fn respond(&self, request: &Request<'_>, deadline: Timestamp) -> ProxyResponse {
+    async fn respond(&self, request: &Request<'_>, deadline: Timestamp) -> Answer {
         let started = self.parts.clock.now();
         match self.decide(request, started, deadline).await {
             Ok(answer) => answer,
             Err(refusal) => {
                 tally::refused(&self.parts.metrics, refusal.as_str(), started, self.parts.clock.now());
                 tracing::info!(reason = refusal.as_str(), "request refused");
-                refusal.into()
+                Answer::Other(refusal.into())
             }
         }
     }
@@ -124,7 +124,7 @@ impl<P: Ports> WebhookFunction<P> {
         request: &Request<'_>,
         started: Timestamp,
         deadline: Timestamp,
-    ) -> Result<ProxyResponse, Refusal> {
+    ) -> Result<Answer, Refusal> {
         if request.path != self.parts.settings.path {
             return Err(Refusal::NoSuchPath);
         }
@@ -143,7 +143,7 @@ impl<P: Ports> WebhookFunction<P> {
         if known { Ok(()) } else { Err(Refusal::ClientCertificate) }
     }
 
-    async fn shake_hands(&self, request: &Request<'_>, started: Timestamp) -> Result<ProxyResponse, Refusal> {
+    async fn shake_hands(&self, request: &Request<'_>, started: Timestamp) -> Result<Answer, Refusal> {
         let handshake = request.handshake();
         let known = self.secrets(started).await?;
         let mut answered = handshake.answer(&known.secrets.tokens);
@@ -153,7 +153,7 @@ impl<P: Ports> WebhookFunction<P> {
         {
             answered = handshake.answer(&newer.secrets.tokens);
         }
-        answered.map(answer::challenge).map_err(|_| Refusal::Handshake)
+        answered.map(Answer::challenge).map_err(|_| Refusal::Handshake)
     }
 
     async fn accept(
@@ -161,7 +161,7 @@ impl<P: Ports> WebhookFunction<P> {
         request: &Request<'_>,
         started: Timestamp,
         deadline: Timestamp,
-    ) -> Result<ProxyResponse, Refusal> {
+    ) -> Result<Answer, Refusal> {
         let raw = Raw::of(request)?;
         let known = self.secrets(started).await?;
         let (webhook, known) = self.verify(&raw, request.signature.as_deref(), known).await?;
@@ -175,7 +175,7 @@ impl<P: Ports> WebhookFunction<P> {
             return Err(Refusal::Queue);
         }
         tally.accepted(metrics, started, clock.now());
-        Ok(answer::queued(items.len()))
+        Ok(Answer::Queued(items.len()))
     }
 
     /// Verifies under the secrets in memory and, where they do not fit, once more under what the backend has now: a

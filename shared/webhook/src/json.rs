@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use wide::u8x16;
+
 /// The text is not JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not JSON")]
@@ -55,12 +57,9 @@ impl<'a> Reader<'a> {
     /// At the end of the text.
     #[inline]
     pub fn peek(&mut self) -> Result<u8, NotJson> {
-        loop {
-            match self.text.as_bytes().get(self.at) {
-                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
-                Some(&other) => return Ok(other),
-                None => return Err(NotJson),
-            }
+        match self.text.as_bytes().get(self.at) {
+            Some(&byte) if byte > b' ' => Ok(byte),
+            _ => self.peek_past_space(),
         }
     }
 
@@ -121,7 +120,7 @@ impl<'a> Reader<'a> {
             self.at = clean + 1;
             return Ok(self.text.get(start..clean).map(LongText::Plain));
         }
-        let mut marks = Vec::with_capacity(128);
+        let mut marks = Vec::with_capacity((bytes.len() - start) / 8);
         let (bytes, end) = decode(bytes.get(start..).ok_or(NotJson)?, |at| marks.push(at))?;
         self.at = start + end + 1;
         // At the end of the text the closing quote is missing.
@@ -157,6 +156,16 @@ impl<'a> Reader<'a> {
         if self.peek().is_ok() { Err(NotJson) } else { Ok(()) }
     }
 
+    fn peek_past_space(&mut self) -> Result<u8, NotJson> {
+        loop {
+            match self.text.as_bytes().get(self.at) {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                Some(&other) => return Ok(other),
+                None => return Err(NotJson),
+            }
+        }
+    }
+
     #[inline]
     fn goes_on(&mut self, started: &mut bool, open: u8, close: u8) -> Result<bool, NotJson> {
         if *started {
@@ -189,6 +198,15 @@ impl<'a> Reader<'a> {
         Ok(name)
     }
 
+    #[inline]
+    fn skip_name(&mut self) -> Result<(), NotJson> {
+        if self.peek()? != b'"' {
+            return Err(NotJson);
+        }
+        self.skip_string()?;
+        self.expect(b':')
+    }
+
     /// After a value: consumes `close` (true) or a comma (false).
     #[inline]
     fn closes(&mut self, close: u8) -> Result<bool, NotJson> {
@@ -203,7 +221,7 @@ impl<'a> Reader<'a> {
 
     fn skip(&mut self, first: u8) -> Result<(), NotJson> {
         match first {
-            b'"' => self.string().map(|_| ()),
+            b'"' => self.skip_string().map(|_| ()),
             b'{' | b'[' => self.skip_nested(),
             other => self.skip_scalar(other),
         }
@@ -230,14 +248,14 @@ impl<'a> Reader<'a> {
                     if self.peek()? != close_of(object) {
                         open.push(object);
                         if object {
-                            self.name()?;
+                            self.skip_name()?;
                         }
                         continue;
                     }
                     self.at += 1;
                 }
                 b'"' => {
-                    self.string()?;
+                    self.skip_string()?;
                 }
                 other => self.skip_scalar(other)?,
             }
@@ -249,7 +267,7 @@ impl<'a> Reader<'a> {
                     continue;
                 }
                 if object {
-                    self.name()?;
+                    self.skip_name()?;
                 }
                 break;
             }
@@ -259,19 +277,31 @@ impl<'a> Reader<'a> {
     /// A string, from its opening quote.
     #[inline]
     fn string(&mut self) -> Result<Text<'a>, NotJson> {
-        let bytes = self.text.as_bytes();
         let start = self.at + 1;
-        let mut at = start;
+        let escaped = self.skip_string()?;
+        let inner = self.text.get(start..self.at - 1).ok_or(NotJson)?;
+        Ok(Text { inner, escaped })
+    }
+
+    /// Goes past a string, from its opening quote, and says whether it holds escapes.
+    #[inline]
+    fn skip_string(&mut self) -> Result<bool, NotJson> {
+        let bytes = self.text.as_bytes();
+        let mut at = self.at + 1;
+        let mut escaped = false;
         loop {
             at = self.special(at);
             match bytes.get(at) {
                 Some(b'"') => break,
-                Some(b'\\') => at = after_escape(bytes, at)?,
+                Some(b'\\') => {
+                    escaped = true;
+                    at = after_escape(bytes, at)?;
+                }
                 _ => return Err(NotJson),
             }
         }
         self.at = at + 1;
-        self.text.get(start..at).map(Text).ok_or(NotJson)
+        Ok(escaped)
     }
 
     /// As [`next_special`], from the marks where there are any.
@@ -362,39 +392,54 @@ impl fmt::Debug for Decoded {
 
 /// A JSON string as it stands between its quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Text<'a>(&'a str);
+pub struct Text<'a> {
+    inner: &'a str,
+    escaped: bool,
+}
 
 impl<'a> Text<'a> {
     /// The name to compare with: unescaped only where that is needed.
     #[inline]
     pub fn decode(self) -> Cow<'a, str> {
-        if memchr::memchr(b'\\', self.0.as_bytes()).is_some() {
-            Cow::Owned(unescape(self.0))
-        } else {
-            Cow::Borrowed(self.0)
-        }
+        if self.escaped { Cow::Owned(unescape(self.inner)) } else { Cow::Borrowed(self.inner) }
     }
 
     /// Length between the quotes, in bytes: never less than that of the decoded text.
     pub const fn len(self) -> usize {
-        self.0.len()
+        self.inner.len()
     }
 
     /// Whether nothing stands between the quotes.
     pub const fn is_empty(self) -> bool {
-        self.0.is_empty()
+        self.inner.is_empty()
     }
 }
 
-/// Appends `text` as a JSON string.
+/// Appends `text` as a JSON string, in characters that a queue message may hold.
 pub fn write_string(out: &mut String, text: &str) {
     out.push('"');
-    if text.is_ascii() && next_special(text.as_bytes(), 0) == text.len() {
+    if next_special(text.as_bytes(), 0) == text.len() && text.is_ascii() {
         out.push_str(text);
     } else {
         text.chars().for_each(|c| write_char(out, c));
     }
     out.push('"');
+}
+
+/// Appends a number.
+pub fn write_number(out: &mut String, number: u64) {
+    let mut digits = [b'0'; 20];
+    let (mut left, mut length) = (number, 0);
+    for digit in digits.iter_mut().rev() {
+        *digit += u8::try_from(left % 10).unwrap_or_default();
+        left /= 10;
+        length += 1;
+        if left == 0 {
+            break;
+        }
+    }
+    let written = digits.get(digits.len() - length..).and_then(|d| std::str::from_utf8(d).ok());
+    out.push_str(written.unwrap_or_default());
 }
 
 fn write_char(out: &mut String, c: char) {
@@ -535,33 +580,21 @@ fn next_special(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// How many bytes come before the first special one. Two words at once and no branch between them: most names and
-/// values end within a block, and where in it cannot be predicted.
+/// How many bytes come before the first special one. Without a branch: where in a block a name or value ends cannot be
+/// predicted.
 #[inline]
 fn clean_prefix(block: [u8; BLOCK]) -> usize {
-    let [a, b, c, d, e, f, g, h, rest @ ..] = block;
-    let low = specials(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
-    let high = specials(u64::from_le_bytes(rest));
-    let (found, base) = if low == 0 { (high, 8) } else { (low, 0) };
-    base + (found.trailing_zeros() / 8) as usize
+    let bytes = u8x16::new(block);
+    let special = bytes.simd_eq(u8x16::splat(b'"'))
+        | bytes.simd_eq(u8x16::splat(b'\\'))
+        | bytes.simd_eq(bytes.min(u8x16::splat(b' ' - 1)));
+    // A bit above the block stops the count where nothing is special.
+    (special.to_bitmask() | 1 << BLOCK).trailing_zeros() as usize
 }
 
 #[inline]
 const fn is_special(b: u8) -> bool {
     b < b' ' || b == b'"' || b == b'\\'
-}
-
-/// The high bit of each byte that is special; bits above the lowest one set may be false, the lowest never is.
-#[inline]
-const fn specials(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    let is_quote = quote.wrapping_sub(ONES) & !quote;
-    let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
-    let is_control = word.wrapping_sub(ONES * b' ' as u64) & !word;
-    (is_quote | is_backslash | is_control) & HIGH
 }
 
 #[inline]
@@ -799,6 +832,15 @@ mod tests {
                 let mut alone = Reader::new(&text);
                 prop_assert_eq!(value, alone.value());
                 prop_assert_eq!(end, alone.end());
+            }
+        }
+
+        #[test]
+        fn written_numbers_are_read_back(number in any::<u64>(), bits in 0..64_u32) {
+            for number in [number >> bits, 0, u64::MAX] {
+                let mut out = String::new();
+                write_number(&mut out, number);
+                prop_assert_eq!(out, number.to_string());
             }
         }
 

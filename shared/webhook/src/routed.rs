@@ -1,11 +1,10 @@
 //! A routed item, and its form on the queue.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::json::write_string;
+use crate::json::{write_number, write_string};
 use crate::{ClaimTicket, Kind, Lane, Outgoing, Pseudonym};
 
 /// One item of a batch, on its way to a queue. Everything in it is borrowed from the body where JSON allows.
@@ -57,8 +56,9 @@ impl Routed<'_> {
         self.outgoing(0, |out| {
             out.push_str(r#"{"claim":{"key":"#);
             write_string(out, &ticket.key);
-            write(out, format_args!(r#","bytes":{},"sha256":"#, ticket.bytes));
-            write_string(out, &ticket.sha256);
+            out.push_str(r#","bytes":"#);
+            write_number(out, ticket.bytes);
+            member(out, r#","sha256":"#, &ticket.sha256);
             out.push_str("}}");
         })
     }
@@ -88,13 +88,18 @@ impl Routed<'_> {
     fn outgoing(&self, payload: usize, body: impl FnOnce(&mut String)) -> Outgoing {
         let group = self.conversation.to_hex();
         let mut out = String::with_capacity(payload + self.id.len() + self.dedup_id.len() + ROOM);
-        out.push_str(r#"{"v":1,"kind":"#);
-        write_string(&mut out, self.kind.name());
-        member(&mut out, r#","id":"#, &self.id);
+        // Names of ours and digits need no escapes.
+        out.push_str(r#"{"v":1,"kind":""#);
+        out.push_str(self.kind.name());
+        member(&mut out, r#"","id":"#, &self.id);
         member(&mut out, r#","dedup_id":"#, &self.dedup_id);
-        member(&mut out, r#","conversation":"#, &group);
-        member(&mut out, r#","lane":"#, self.lane().as_str());
-        write(&mut out, format_args!(r#","received_at":{},"body":"#, self.received_at));
+        out.push_str(r#","conversation":""#);
+        out.push_str(&group);
+        out.push_str(r#"","lane":""#);
+        out.push_str(self.lane().as_str());
+        out.push_str(r#"","received_at":"#);
+        write_integer(&mut out, self.received_at);
+        out.push_str(r#","body":"#);
         body(&mut out);
         out.push('}');
         Outgoing { group, dedup_id: self.dedup_id.clone().into_owned(), body: out }
@@ -114,7 +119,9 @@ impl Routed<'_> {
             }
         }
         if let Some(timestamp) = self.timestamp {
-            write(out, format_args!(r#""timestamp":{timestamp},"#));
+            out.push_str(r#""timestamp":"#);
+            write_integer(out, timestamp);
+            out.push(',');
         }
         if let Some(contact) = self.contact {
             out.push_str(r#""contact":"#);
@@ -156,9 +163,11 @@ fn member(out: &mut String, name: &str, value: &str) {
     write_string(out, value);
 }
 
-fn write(out: &mut String, args: std::fmt::Arguments<'_>) {
-    // Writing to a `String` cannot fail.
-    let _infallible = out.write_fmt(args);
+fn write_integer(out: &mut String, number: i64) {
+    if number < 0 {
+        out.push('-');
+    }
+    write_number(out, number.unsigned_abs());
 }
 
 fn has_noncharacter(json: &str) -> bool {
