@@ -105,6 +105,7 @@ fn watched(command: &Command, dir: &Path) -> Child {
     }
     shell
         .current_dir(dir)
+        .env("SCRATCH", dir)
         .env("HOME", dir)
         .env("TMPDIR", dir)
         .stdin(Stdio::piped())
@@ -132,8 +133,17 @@ fn answers(port: u16, path: &str) -> Option<u16> {
     version.starts_with("HTTP/1.").then(|| status.parse().ok()).flatten()
 }
 
-/// `kill 0` is the whole process group, this shell included: hence the trap, and the second signal last.
-const WATCHER: &str = r#"("$@" </dev/null; : >ended) & trap : TERM; read -r _; kill -TERM 0; sleep 0.3; kill -KILL 0"#;
+/// `kill 0` is the whole process group, this shell included: hence the trap, and the second signal last. The scratch
+/// folder goes here too, because what is kept in a `static` is never dropped.
+const WATCHER: &str = r#"
+("$@" </dev/null; : >ended) &
+trap : TERM
+read -r _
+kill -TERM 0
+sleep 0.3
+rm -rf "$SCRATCH"
+kill -KILL 0
+"#;
 const ENDED: &str = "ended";
 const LOG: &str = "log";
 const START_ATTEMPTS: usize = 3;
