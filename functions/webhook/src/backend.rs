@@ -11,14 +11,14 @@ use webhook_function::config::{SecretProvider, VaultConfig};
 /// AWS Secrets Manager, or Vault.
 pub(crate) enum Backend {
     Aws(SecretsManager),
-    Vault(VaultSecrets<SystemClock>),
+    Vault(Box<VaultSecrets<SystemClock>>),
 }
 
 impl Backend {
     pub(crate) fn new(provider: &SecretProvider, sdk: &SdkConfig) -> Result<Self, BoxError> {
         match provider {
             SecretProvider::Aws => Ok(Self::Aws(SecretsManager::new(sdk))),
-            SecretProvider::Vault(config) => Ok(Self::Vault(vault(config)?)),
+            SecretProvider::Vault(config) => Ok(Self::Vault(Box::new(vault(config)?))),
         }
     }
 }

@@ -1,9 +1,5 @@
 //! `make bench`: each piece by itself. Compare ratios within one run, never times of two.
-#![expect(
-    clippy::expect_used,
-    missing_docs,
-    reason = "benchmarks stop at what they did not expect, and the macro of the harness makes items without words"
-)]
+#![expect(clippy::expect_used, reason = "benchmarks stop at what they did not expect")]
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};

@@ -54,11 +54,16 @@ impl OpenBao {
     pub async fn call_in(&self, namespace: &str, method: Method, path: &str, body: &Value) -> Value {
         let url = format!("{}/v1/{path}", self.address());
         let request = Client::new().request(method, url).header("x-vault-token", Self::TOKEN).json(body);
-        let request = if namespace.is_empty() { request } else { request.header("x-vault-namespace", namespace) };
+        let request =
+            if namespace.is_empty() { request } else { request.header("x-vault-namespace", namespace) };
         let answer = request.send().await.expect("an answer of OpenBao");
         let (status, text) = (answer.status(), answer.text().await.expect("a body"));
         assert!(status.is_success(), "{path}: {status} {text}");
-        if status == StatusCode::NO_CONTENT { Value::Null } else { serde_json::from_str(&text).expect("JSON") }
+        if status == StatusCode::NO_CONTENT {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).expect("JSON")
+        }
     }
 
     /// Writes a new version of a secret of the mount `secret`.

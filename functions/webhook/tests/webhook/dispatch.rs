@@ -107,7 +107,7 @@ async fn what_is_not_queued_is_answered_with_503() {
         ("queue refuses, many items", 300, |q| q.fail_next(1, QueueError::Refused)),
         ("entry refused for good", 5, |q| q.fail_entries(vec![SendFailure { index: 3, retryable: false }])),
         ("entry refused again and again", 5, |q| {
-            (0..1_000).for_each(|_| q.fail_entries(vec![SendFailure { index: 0, retryable: true }]))
+            (0..1_000).for_each(|_| q.fail_entries(vec![SendFailure { index: 0, retryable: true }]));
         }),
     ] {
         let bench = bench();

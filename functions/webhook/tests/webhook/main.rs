@@ -3,6 +3,8 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::string_slice,
+    clippy::type_complexity,
     reason = "helpers outside of test functions fail the test by panicking"
 )]
 
