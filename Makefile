@@ -96,9 +96,8 @@ fuzz-smoke: ## Every fuzz target for a few seconds
 lambda: ## Build the Lambda binaries as they are shipped (cargo-lambda, profile `lambda`)
 	@scripts/tools sam
 	cargo lambda build --locked --profile lambda $(addprefix --bin ,$(LAMBDAS))
-lambda-watch: bootstraps ## Serve the functions on 127.0.0.1:9500 for `cargo lambda invoke`
-	@scripts/tools sam
-	cargo lambda watch -A 127.0.0.1 -P 9500
+lambda-watch: tools bootstraps ## Serve the functions on 127.0.0.1:9500 over emulated services, for `cargo lambda invoke`
+	cargo run --locked --quiet --package portcullis-tests --bin with-emulators -- cargo lambda watch -A 127.0.0.1 -P 9500
 # Debug builds that the tests start under the Runtime Interface Emulator. `--workspace --bin`, not `-p`: the same
 # features as the tests, so that nothing is compiled twice.
 bootstraps:

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use portcullis_base::Timestamp;
+use portcullis_base::{Clock, Timestamp};
 use serde_json::value::RawValue;
 
-use crate::{Failure, Handler, Invocation};
+use crate::{Failure, Handler, Invocation, SystemClock};
 
 /// Any error of start-up.
 pub type BoxError = lambda_runtime::Error;
@@ -21,16 +21,20 @@ pub async fn run(handler: impl Handler) -> Result<(), BoxError> {
         let handler = Arc::clone(&handler);
         async move {
             let (payload, context) = event.into_parts();
-            let deadline = i64::try_from(context.deadline)
-                .ok()
-                .and_then(|ms| Timestamp::from_millisecond(ms).ok())
-                .unwrap_or(Timestamp::MAX);
+            let deadline = deadline(context.deadline, SystemClock.now());
             let invocation = Invocation { request_id: context.request_id, deadline };
             let answer = handler.handle(payload.get().as_bytes(), &invocation).await?;
             raw_json(answer)
         }
     }))
     .await
+}
+
+/// When the invocation is stopped. One that begins after its deadline has none that we know: `cargo lambda watch` sends
+/// a duration in the place of the instant. What the handler waits for is bounded by its own settings too.
+fn deadline(millis: u64, now: Timestamp) -> Timestamp {
+    let told = i64::try_from(millis).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    told.filter(|at| *at > now).unwrap_or(Timestamp::MAX)
 }
 
 fn raw_json(bytes: Vec<u8>) -> Result<Box<RawValue>, Failure> {
@@ -54,6 +58,20 @@ mod tests {
         assert!(raw_json(b"{\"a\":1}".to_vec()).is_ok());
         for bad in [&b"{"[..], b"\xff", b""] {
             assert_eq!(raw_json(bad.to_vec()).unwrap_err().kind, "BadAnswer");
+        }
+    }
+
+    #[test]
+    fn a_deadline_counts_only_while_it_is_to_come() {
+        let now = Timestamp::from_millisecond(1_000_000).unwrap();
+        for (label, told, at) in [
+            ("to come", 1_000_001, Timestamp::from_millisecond(1_000_001).unwrap()),
+            ("now", 1_000_000, Timestamp::MAX),
+            ("a duration", 60_000, Timestamp::MAX),
+            ("none", 0, Timestamp::MAX),
+            ("beyond time", u64::MAX, Timestamp::MAX),
+        ] {
+            assert_eq!(deadline(told, now), at, "{label}");
         }
     }
 
