@@ -81,7 +81,7 @@ impl FamilyId {
         Ok(Self(id))
     }
 
-    /// Reads the form of [`FamilyId::to_string`].
+    /// Reads what its `Display` writes.
     pub fn parse(text: &str) -> Option<Self> {
         base64url::decode_array(text).map(Self)
     }
