@@ -208,13 +208,11 @@ fn mask_under(name: &str, value: &mut Value, show: &dyn Fn(&str, &str) -> String
     }
 }
 
-/// Somebody who may see no class at all learns not even which conversations there are.
+/// Somebody who may see nothing personal learns not even which conversations there are.
 fn allowed_to_read<P: Ports>(parts: &Parts<P>, caller: &Caller) -> Result<(), Problem> {
-    let best = Class::ALL.iter().map(|class| best_access(parts, caller, *class)).max();
-    let personal = best_access(parts, caller, Class::Pii);
-    match (best, personal) {
-        (Some(Access::Full | Access::Masked), Access::Full | Access::Masked) => Ok(()),
-        _ => Err(problems::FORBIDDEN),
+    match best_access(parts, caller, Class::Pii) {
+        Access::Full | Access::Masked => Ok(()),
+        Access::None => Err(problems::FORBIDDEN),
     }
 }
 
