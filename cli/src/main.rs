@@ -31,7 +31,6 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the whole stack on one port of 127.0.0.1: no account, no Docker.
     Serve(serve::Args),
     /// Sign, send and route WhatsApp webhook bodies.
     #[command(subcommand)]

@@ -14,9 +14,6 @@ use crate::serve::{DataArgs, LocalPorts, Stack};
 use crate::webhook::{client, unreachable_stack};
 use crate::{input, progress};
 
-/// Reads one JSON object a line and writes one JSON object a line, in the form of `POST /pii/encrypt` and
-/// `POST /pii/decrypt`: `{"subject", "record", "fields": {name: text}}`. What `encrypt` writes needs only its `subject`
-/// added to be read by `decrypt`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  echo '{\"subject\":\"+5511987654321\",\"record\":\"r1\",\"fields\":{\"note\":\"hi\"}}' | portcullis pii encrypt -"

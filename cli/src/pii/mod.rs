@@ -11,11 +11,16 @@ use crate::output::Output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Find personal data: one line per hit.
     Scan(scan::Args),
-    /// Encrypt records field by field.
+    /// Encrypts records field by field.
+    ///
+    /// Reads one JSON object a line and writes one a line, in the form of `POST /pii/encrypt`:
+    /// {"subject", "record", "fields": {name: text}} in, {"record", "header", "fields"} out.
     Encrypt(cipher::Args),
-    /// Decrypt records that `pii encrypt` wrote.
+    /// Decrypts records that `pii encrypt` wrote.
+    ///
+    /// Reads one JSON object a line, what `pii encrypt` wrote with its "subject" added, and writes one a line, in the form
+    /// of `POST /pii/decrypt`. A line that does not open is named on standard error; the others are still written.
     Decrypt(cipher::Args),
 }
 

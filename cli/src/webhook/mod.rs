@@ -16,11 +16,8 @@ use crate::output::Output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Print the signature header for a body.
     Sign(sign::Args),
-    /// Sign a body and post it.
     Send(send::Args),
-    /// Print the queue items that a body becomes, one a line.
     Route(route::Args),
 }
 

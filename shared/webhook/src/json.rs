@@ -533,16 +533,8 @@ fn copy_clean(bytes: &[u8], at: usize, out: &mut [u8], to: usize) -> usize {
 
 /// The character that a letter after a backslash stands for; 0 where it does not stand for one by itself.
 #[inline]
-const fn simple_escape(letter: u8) -> u8 {
-    match letter {
-        b'"' | b'\\' | b'/' => letter,
-        b'n' => b'\n',
-        b't' => b'\t',
-        b'r' => b'\r',
-        b'b' => 8,
-        b'f' => 12,
-        _ => 0,
-    }
+fn simple_escape(letter: u8) -> u8 {
+    SIMPLE_ESCAPES.get(usize::from(letter)).copied().unwrap_or_default()
 }
 
 fn unicode_escape(bytes: &[u8], backslash: usize) -> Result<(char, usize), NotJson> {
@@ -597,16 +589,23 @@ const fn is_special(b: u8) -> bool {
     b < b' ' || b == b'"' || b == b'\\'
 }
 
+/// The position after an escape.
 #[inline]
 fn after_escape(bytes: &[u8], backslash: usize) -> Result<usize, NotJson> {
     match bytes.get(backslash + 1) {
         Some(b'u') => {
-            let digits = bytes.get(backslash + 2..backslash + 6).ok_or(NotJson)?;
-            if digits.iter().all(u8::is_ascii_hexdigit) { Ok(backslash + 6) } else { Err(NotJson) }
+            let Some([a, b, c, d]) = bytes.get(backslash + 2..backslash + 6) else { return Err(NotJson) };
+            let digits = is_hex(*a) & is_hex(*b) & is_hex(*c) & is_hex(*d);
+            if digits { Ok(backslash + 6) } else { Err(NotJson) }
         }
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(backslash + 2),
+        Some(&letter) if simple_escape(letter) != 0 => Ok(backslash + 2),
         _ => Err(NotJson),
     }
+}
+
+#[inline]
+fn is_hex(digit: u8) -> bool {
+    HEX_DIGITS.get(usize::from(digit)).copied().unwrap_or_default()
 }
 
 const fn close_of(object: bool) -> u8 {
@@ -651,6 +650,29 @@ impl Levels {
         }
     }
 }
+
+// Tables instead of comparisons: which letter follows a backslash, and which hex digit that, cannot be predicted.
+static SIMPLE_ESCAPES: [u8; 256] = {
+    let mut table = [0; 256];
+    table[b'"' as usize] = b'"';
+    table[b'\\' as usize] = b'\\';
+    table[b'/' as usize] = b'/';
+    table[b'n' as usize] = b'\n';
+    table[b't' as usize] = b'\t';
+    table[b'r' as usize] = b'\r';
+    table[b'b' as usize] = 8;
+    table[b'f' as usize] = 12;
+    table
+};
+static HEX_DIGITS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_hexdigit();
+        byte += 1;
+    }
+    table
+};
 
 const BLOCK: usize = 16;
 const EMPTY: u64 = 1;
