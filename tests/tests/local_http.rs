@@ -105,6 +105,21 @@ async fn bad_requests_get_their_status_and_problem_details_and_leave_nothing_beh
 }
 
 #[tokio::test]
+async fn a_page_under_another_name_gets_nothing() {
+    let stack = LocalStack::start().await;
+    for (label, name, value, status) in [
+        ("another host", "Host", "evil.example:8787", 403),
+        ("a host that only begins like ours", "Host", "127.0.0.1.evil.example", 403),
+        ("a foreign origin", "Origin", "https://evil.example", 403),
+        ("no origin at all", "Origin", "null", 403),
+        ("our own name", "Host", "localhost:8787", 200),
+    ] {
+        let answer = Client::new().get(stack.url("/health")).header(name, value).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{label}");
+    }
+}
+
+#[tokio::test]
 async fn the_handshake_echoes_the_challenge_as_text() {
     let stack = LocalStack::start().await;
     let path =

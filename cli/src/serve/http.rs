@@ -87,6 +87,9 @@ async fn route(server: &Server, request: Request<Body>) -> Result<ProxyResponse,
     // Closed only when the process ends.
     let _slot = server.slots.acquire().await.map_err(|_| TIMED_OUT)?;
     let (head, body) = request.into_parts();
+    if !is_for_this_machine(&head.headers) {
+        return Err(NOT_FOR_US);
+    }
     let body = Limited::new(body, MAX_BODY)
         .collect()
         .await
@@ -155,6 +158,18 @@ fn event<'a>(
     }
 }
 
+/// A page in a browser can reach the loopback interface under a name of its own (DNS rebinding), or send a form across
+/// sites: the one shows in `Host`, the other in `Origin`.
+fn is_for_this_machine(headers: &HeaderMap) -> bool {
+    let local = |authority: &str| {
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        matches!(host, "127.0.0.1" | "localhost" | "[::1]")
+    };
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let origin = text("origin").is_none_or(|o| o.strip_prefix("http://").is_some_and(local));
+    text("host").is_some_and(local) && origin
+}
+
 fn query(text: &str) -> Vec<(String, String)> {
     url::form_urlencoded::parse(text.as_bytes()).map(|(n, v)| (n.into_owned(), v.into_owned())).collect()
 }
@@ -177,4 +192,6 @@ const MAX_AT_ONCE: usize = 64;
 
 const TOO_LARGE: Problem = Problem::new(413, "body-too-large", "The body is too large");
 const BROKEN_OFF: Problem = Problem::new(400, "bad-request", "The body did not arrive whole");
+const NOT_FOR_US: Problem =
+    Problem::new(403, "forbidden", "This stack answers requests for 127.0.0.1 and localhost alone");
 const TIMED_OUT: Problem = Problem::new(504, "timed-out", "The answer took too long");

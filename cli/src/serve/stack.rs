@@ -64,7 +64,10 @@ impl Stack {
         };
         let root = RootKey::load_or_create(&key_file)
             .map_err(|e| Failure::usage(format!("root key {}: {e}", key_file.display())))?;
-        let store = Store::open(&args.data, &root, Arc::new(SystemClock), StoreOptions::default())
+        // What can never be processed is put aside by the function itself: what comes back is trouble that passes, and
+        // a full disk for a minute must not make dead letters of good messages.
+        let options = StoreOptions { max_receive_count: 10_000, ..StoreOptions::default() };
+        let store = Store::open(&args.data, &root, Arc::new(SystemClock), options)
             .map_err(|e| cannot_open(args, &e))?;
         let wrapper = LocalKeyWrapper::new(&root);
         Ok(Self { store, wrapper, data: args.data.clone(), roles: vec!["pii-reader".to_owned()] })

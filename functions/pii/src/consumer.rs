@@ -15,6 +15,8 @@ use portcullis_webhook::{
     Body, ClaimCheck, ClaimCheckError, ClaimTicket, Lane, MessageContext, QueueMessage,
 };
 
+use serde_json::Value;
+
 use crate::content::content;
 use crate::{Parts, Ports};
 
@@ -190,9 +192,9 @@ async fn seal<P: Ports>(
     }
 
     // Nested too deep to be taken apart: then everything in it counts as content.
-    let item = serde_json::from_str(context.item.get()).map(|item| content(&item));
-    let words = item.unwrap_or_else(|_| context.item.get().to_owned());
-    let class = parts.policy.classify(&parts.detector, [("content", words.as_str())]);
+    let item = serde_json::from_str::<Value>(context.item.get());
+    let words = item.as_ref().map_or_else(|_| vec![("content", context.item.get())], content);
+    let class = parts.policy.classify(&parts.detector, words);
     let now = parts.clock.now().as_second();
     Ok(StoredRecord {
         conversation: message.conversation.clone().into_owned(),

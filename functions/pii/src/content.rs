@@ -2,22 +2,19 @@
 
 use serde_json::Value;
 
-/// Every text of an item that may hold personal data, one a line.
-pub(crate) fn content(item: &Value) -> String {
-    let mut text = String::new();
-    collect(item, &mut text);
-    text
+/// Every text of an item that may hold personal data, under the name of the member that holds it.
+pub(crate) fn content(item: &Value) -> Vec<(&str, &str)> {
+    let mut texts = Vec::new();
+    collect("content", item, &mut texts);
+    texts
 }
 
-fn collect(value: &Value, text: &mut String) {
+fn collect<'v>(name: &'v str, value: &'v Value, texts: &mut Vec<(&'v str, &'v str)>) {
     match value {
-        Value::String(s) => {
-            text.push_str(s);
-            text.push('\n');
-        }
-        Value::Array(values) => values.iter().for_each(|v| collect(v, text)),
+        Value::String(text) => texts.push((name, text)),
+        Value::Array(values) => values.iter().for_each(|v| collect(name, v, texts)),
         Value::Object(members) => {
-            members.iter().filter(|(name, _)| !is_technical(name)).for_each(|(_, v)| collect(v, text));
+            members.iter().filter(|(n, _)| !is_technical(n)).for_each(|(n, v)| collect(n, v, texts));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
@@ -65,17 +62,26 @@ mod tests {
 
     #[test]
     fn what_a_person_wrote_is_content_and_ids_are_not() {
-        for (label, item, expected) in [
-            ("text", json!({"id": "wamid.1", "from": "5511987654321", "text": {"body": "oi"}}), "oi\n"),
-            ("caption", json!({"image": {"id": "1", "sha256": "x", "caption": "foto"}}), "foto\n"),
+        let cases: [(&str, Value, &[(&str, &str)]); 5] = [
+            (
+                "text",
+                json!({"id": "wamid.1", "from": "5511987654321", "text": {"body": "oi"}}),
+                &[("body", "oi")],
+            ),
+            (
+                "caption",
+                json!({"image": {"id": "1", "sha256": "x", "caption": "foto"}}),
+                &[("caption", "foto")],
+            ),
             (
                 "contacts",
                 json!({"contacts": [{"name": {"formatted_name": "Ana"}, "phones": [{"phone": "+5511"}]}]}),
-                "Ana\n+5511\n",
+                &[("formatted_name", "Ana"), ("phone", "+5511")],
             ),
-            ("status", json!({"id": "wamid.1", "status": "read", "recipient_id": "5511"}), ""),
-            ("unknown shape", json!(["a", {"b": "c"}, 4]), "a\nc\n"),
-        ] {
+            ("status", json!({"id": "wamid.1", "status": "read", "recipient_id": "5511"}), &[]),
+            ("unknown shape", json!(["a", {"b": "c"}, 4]), &[("content", "a"), ("b", "c")]),
+        ];
+        for (label, item, expected) in cases {
             assert_eq!(content(&item), expected, "{label}");
         }
     }

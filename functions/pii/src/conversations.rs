@@ -106,7 +106,11 @@ async fn show<P: Ports>(
     record: &StoredRecord,
 ) -> Result<Message, Problem> {
     // A class that the policy does not know is read by nobody.
-    let access = Class::parse(&record.class).map_or(Access::None, |class| best_access(parts, caller, class));
+    let of_class =
+        Class::parse(&record.class).map_or(Access::None, |class| best_access(parts, caller, class));
+    // Every record holds a person's number and name, whatever its words are; and the class stands beside the sealed
+    // fields, unauthenticated. So it can only narrow what the caller may see of personal data.
+    let access = of_class.min(best_access(parts, caller, Class::Pii));
     let (shown, opened) = match access {
         Access::None => ("none", None),
         Access::Full | Access::Masked => match open(parts, record).await {
@@ -180,31 +184,35 @@ fn purpose_of(record: &StoredRecord) -> Purpose {
 fn masked<P: Ports>(parts: &Parts<P>, mut opened: Opened) -> Opened {
     opened.id = mask_all(&opened.id);
     opened.subject = opened.subject.as_deref().map(mask_all);
+    let show = |personal: bool, text: &str| {
+        if personal { mask_all(text) } else { mask(text, &parts.detector.scan(text)) }
+    };
+    let is_personal =
+        |name: &str| is_technical(name) || parts.policy.class_of_field(name) >= Some(Class::Pii);
     if let Some(contact) = &mut opened.contact {
-        mask_leaves(contact, &|_, text| mask_all(text));
+        mask_leaves(contact, true, &is_personal, &show);
     }
-    mask_leaves(&mut opened.item, &|name, text| {
-        if name == "type" {
-            text.to_owned()
-        } else if is_technical(name) {
-            mask_all(text)
-        } else {
-            mask(text, &parts.detector.scan(text))
-        }
-    });
+    // What kind of item it is stands beside the item already: nothing in it is shown for its name's sake.
+    mask_leaves(&mut opened.item, false, &is_personal, &show);
     opened
 }
 
-fn mask_leaves(value: &mut Value, show: &dyn Fn(&str, &str) -> String) {
-    mask_under("", value, show);
-}
-
-fn mask_under(name: &str, value: &mut Value, show: &dyn Fn(&str, &str) -> String) {
+/// Masks every text under `value`. `personal` holds below a member with a personal name, however deep. Numbers are left
+/// out: a place on earth is two of them.
+fn mask_leaves(
+    value: &mut Value,
+    personal: bool,
+    is_personal: &dyn Fn(&str) -> bool,
+    show: &dyn Fn(bool, &str) -> String,
+) {
     match value {
-        Value::String(text) => *text = show(name, text),
-        Value::Array(values) => values.iter_mut().for_each(|v| mask_under(name, v, show)),
-        Value::Object(members) => members.iter_mut().for_each(|(name, v)| mask_under(name, v, show)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::String(text) => *text = show(personal, text),
+        Value::Array(values) => values.iter_mut().for_each(|v| mask_leaves(v, personal, is_personal, show)),
+        Value::Object(members) => members
+            .iter_mut()
+            .for_each(|(name, v)| mask_leaves(v, personal || is_personal(name), is_personal, show)),
+        Value::Number(_) => *value = Value::Null,
+        Value::Null | Value::Bool(_) => {}
     }
 }
 

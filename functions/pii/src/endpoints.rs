@@ -40,6 +40,11 @@ pub(crate) async fn decrypt<P: Ports>(
     caller: &Caller,
     body: &[u8],
 ) -> Result<ProxyResponse, Problem> {
+    let view = View::of(parts, caller);
+    // Before anything is looked up: who may read nothing learns nothing, not even whose key exists.
+    if !view.anything {
+        return Err(problems::FORBIDDEN);
+    }
     let request: DecryptRequest<'_> = parse(body)?;
     let purpose = request.purpose;
     let header = BASE64_STANDARD.decode(request.header.0.as_bytes()).map_err(|_| problems::BAD_REQUEST)?;
@@ -49,7 +54,6 @@ pub(crate) async fn decrypt<P: Ports>(
     let binding = RecordBinding { table: API_TABLE, record: &request.record.0, subject: &subject, purpose };
     let mut opener = RecordOpener::new(&key, &binding, &header).map_err(of_open_error)?;
 
-    let view = View::of(parts, caller);
     let mut answer = Answer::new(&request.record.0, request.fields.0.len(), body.len());
     let mut sealed = Vec::new();
     let mut plain = Zeroizing::new(Vec::new());

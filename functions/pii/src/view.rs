@@ -11,12 +11,17 @@ pub(crate) struct View<'c> {
     caller: &'c Caller,
     /// The caller may read every class: nothing needs to be classified before it is shown.
     everything: bool,
+    /// The caller may read something of some class that is not public.
+    pub(crate) anything: bool,
 }
 
 impl<'c> View<'c> {
     pub(crate) fn of<P: Ports>(parts: &Parts<P>, caller: &'c Caller) -> Self {
         let everything = Class::ALL.iter().all(|class| best_access(parts, caller, *class) == Access::Full);
-        Self { caller, everything }
+        let anything = Class::ALL
+            .iter()
+            .any(|class| *class != Class::Public && best_access(parts, caller, *class) != Access::None);
+        Self { caller, everything, anything }
     }
 }
 

@@ -81,6 +81,40 @@ async fn a_role_reads_whole_masked_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_masked_role_sees_no_place_no_name_and_no_number_that_only_its_member_says_is_personal() {
+    let b = bench();
+    let item = json!({"id": "wamid.9", "from": PHONE, "type": "contacts", "contacts": [{
+        "name": {"formatted_name": "Bruno Lima"}, "phones": [{"phone": "98765 4321"}], "type": "Rua Augusta 100"}],
+        "location": {"latitude": -23.5614, "longitude": -46.6559, "address": "Avenida Paulista 1578"}});
+    let body = message("c1", "wamid.9", Some(PHONE), "@").replace(
+        &json!({"id": "wamid.9", "from": PHONE, "type": "text", "text": {"body": "@"}}).to_string(),
+        &item.to_string(),
+    );
+    assert!(body.contains("Paulista"), "the item was put in");
+    assert_eq!(b.function.consume(&[arrived("c1", "1", &body)]).await.stored, 1);
+    assert_eq!(b.records.all()[0].class, "PII", "members named for personal data make the record personal");
+    let masked = b.json("auditor", "GET", "/conversations/c1", "").await.to_string();
+    for secret in ["Bruno", "Augusta", "Paulista", "23.56", "46.65", "98765", PHONE] {
+        assert!(!masked.contains(secret), "{secret} is shown to a masked role: {masked}");
+    }
+}
+
+#[tokio::test]
+async fn a_class_changed_in_the_table_opens_nothing() {
+    use portcullis_pii::Records;
+
+    let b = bench();
+    store(&b, "c1", 1, "oi").await;
+    let mut changed = b.records.all().remove(0);
+    changed.class = "PUBLIC".to_owned();
+    changed.item = "another".to_owned();
+    b.records.put_if_absent(&changed).await.unwrap();
+    for roles in ["svc.analyst", "security-admin"] {
+        assert_eq!(b.request(Some(roles), "GET", "/conversations/c1", "").await.status, 403, "{roles}");
+    }
+}
+
+#[tokio::test]
 async fn a_number_is_found_however_it_is_spelled() {
     let b = bench();
     store(&b, "c1", 1, "oi").await;

@@ -163,6 +163,20 @@ async fn a_role_sees_of_a_field_what_its_class_allows() {
 }
 
 #[tokio::test]
+async fn who_may_read_nothing_does_not_learn_whose_key_exists() {
+    let b = bench();
+    let answer = sealed(&b, "s1", "r1", json!({"a": "one"})).await;
+    for subject in ["s1", "s-unknown"] {
+        let request = opening(subject, &answer).to_string();
+        assert_eq!(
+            b.request(Some("svc.analyst"), "POST", "/pii/decrypt", &request).await.status,
+            403,
+            "{subject}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn classification_says_what_was_found_and_what_follows() {
     let b = bench();
     let body =

@@ -169,7 +169,7 @@ impl<P: Ports> WebhookFunction<P> {
             .map_err(|_| Refusal::NotJson)?;
         let tally = Tally::of(&items);
         let Parts { queue, claims, settings, clock, metrics, .. } = &self.parts;
-        let within = time_left(started, deadline).min(settings.send.budget);
+        let within = time_left(clock.now(), deadline).min(settings.send.budget);
         if let Err(error) = dispatch(&items, queue, claims, &settings.send, within, &tally).await {
             tracing::error!(%error, items = items.len(), retries = tally.retries(), "batch not queued");
             return Err(Refusal::Queue);

@@ -168,7 +168,7 @@ fn items_by_shape() {
         ),
         (
             "unknown array",
-            messages(&json!({"rituals": [{"id": 1}], "messages": [message("text")]})),
+            messages(&json!({"messages": [message("text")], "rituals": [{"id": 1}]})),
             vec!["text text wamid.A wamid.A 55 messages", "text unknown # # - messages"],
         ),
         (
@@ -373,7 +373,7 @@ fn items_that_share_an_id_have_keys_of_their_own() {
 #[test]
 fn each_participant_of_a_group_reports_for_itself_and_is_not_named() {
     let status = |who: &str| json!({"id": "wamid.A", "status": "read", "recipient_id": "group-1", "recipient_type": "group", "recipient_participant_id": who});
-    let raw = messages(&json!({"statuses": [status("5511911111111"), status("5511922222222")], "messages": [{"id": "wamid.B", "group_id": "group-1", "from": "5511911111111", "type": "text"}]})).to_string();
+    let raw = messages(&json!({"messages": [{"id": "wamid.B", "group_id": "group-1", "from": "5511911111111", "type": "text"}], "statuses": [status("5511911111111"), status("5511922222222")]})).to_string();
     with_items(raw.as_bytes(), |items| {
         let items = items.unwrap();
         assert_ne!(items[1].dedup_id, items[2].dedup_id);
