@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn what_a_person_wrote_is_content_and_ids_are_not() {
-        let cases: [(&str, Value, &[(&str, &str)]); 5] = [
+        type Texts = &'static [(&'static str, &'static str)];
+        let cases: [(&str, Value, Texts); 5] = [
             (
                 "text",
                 json!({"id": "wamid.1", "from": "5511987654321", "text": {"body": "oi"}}),

@@ -1,8 +1,14 @@
 //! One pass over a body: where its items stand, and what frames them.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+mod contacts;
+mod draft;
 
+use std::borrow::Cow;
+
+use self::contacts::Contact;
+pub(crate) use self::contacts::Contacts;
+use self::draft::Head;
+pub(crate) use self::draft::{Change, Draft, Shape};
 use crate::json::{NotJson, Reader, Text};
 
 /// What a body holds, before anything is decided about it.
@@ -11,60 +17,6 @@ pub(crate) struct Batch<'a> {
     pub(crate) drafts: Vec<Draft<'a>>,
     pub(crate) changes: Vec<Change<'a>>,
     pub(crate) contacts: Contacts<'a>,
-}
-
-/// What frames the items of a change.
-#[derive(Default, Clone)]
-pub(crate) struct Change<'a> {
-    pub(crate) account: Option<Cow<'a, str>>,
-    /// `entry[].time`, as written.
-    pub(crate) time: Option<&'a str>,
-    pub(crate) field: Option<Cow<'a, str>>,
-    pub(crate) phone_number_id: Option<Cow<'a, str>>,
-    display_phone_number: Option<Cow<'a, str>>,
-}
-
-/// Where an item was found.
-pub(crate) enum Shape<'a> {
-    /// An element of that array in a `value`.
-    Element(Cow<'a, str>),
-    /// A whole `value`.
-    Value,
-    /// Something of no known shape, under that name where it has one.
-    Stray(Option<Cow<'a, str>>),
-}
-
-/// An item as found.
-pub(crate) struct Draft<'a> {
-    pub(crate) shape: Shape<'a>,
-    pub(crate) raw: &'a str,
-    pub(crate) head: Head<'a>,
-    /// Index of its [`Change`].
-    pub(crate) change: usize,
-}
-
-/// The members of an item that decide where it goes. Of members that stand twice, the last counts, as in most parsers.
-#[derive(Default, Clone, Copy)]
-pub(crate) struct Head<'a> {
-    pub(crate) id: Option<Text<'a>>,
-    pub(crate) kind: Option<Text<'a>>,
-    pub(crate) status: Option<Text<'a>>,
-    pub(crate) event: Option<Text<'a>>,
-    /// As written, without quotes.
-    pub(crate) timestamp: Option<&'a str>,
-    from: Option<Text<'a>>,
-    from_user_id: Option<Text<'a>>,
-    to: Option<Text<'a>>,
-    to_user_id: Option<Text<'a>>,
-    wa_id: Option<Text<'a>>,
-    user_id: Option<Text<'a>>,
-    recipient_id: Option<Text<'a>>,
-    recipient_user_id: Option<Text<'a>>,
-    recipient_type: Option<Text<'a>>,
-    participant_id: Option<Text<'a>>,
-    participant_user_id: Option<Text<'a>>,
-    group_id: Option<Text<'a>>,
-    direction: Option<Text<'a>>,
 }
 
 /// Why reading stopped.
@@ -220,7 +172,7 @@ impl<'a> Scan<'a> {
         // Members that stood before or after the value in its change are no part of it.
         let others: Vec<_> =
             self.batch.drafts.drain(value.start.drafts..).filter(|d| !contains(value.raw, d.raw)).collect();
-        self.batch.contacts.all.truncate(value.start.contacts);
+        self.batch.contacts.truncate(value.start.contacts);
         let draft = Draft { shape: Shape::Value, raw: value.raw, head: Head::default(), change: self.frame };
         self.batch.drafts.push(draft);
         self.batch.drafts.extend(others);
@@ -287,7 +239,7 @@ impl<'a> Scan<'a> {
         let mark = self.reader.mark()?;
         let Head { wa_id, user_id, .. } = self.head()?;
         let raw = self.reader.since(mark)?;
-        self.batch.contacts.all.push(Contact { raw, wa_id, user_id, change: self.frame, matched: false });
+        self.batch.contacts.push(Contact::new(raw, wa_id, user_id, self.frame));
         Ok(())
     }
 
@@ -356,13 +308,13 @@ impl<'a> Scan<'a> {
             return Ok(());
         }
         self.batch.drafts.truncate(start.drafts);
-        self.batch.contacts.all.truncate(start.contacts);
+        self.batch.contacts.truncate(start.contacts);
         let raw = self.reader.since(mark)?;
         self.push(Shape::Stray(None), raw, Head::default())
     }
 
     fn start(&self) -> Start {
-        Start { drafts: self.batch.drafts.len(), contacts: self.batch.contacts.all.len() }
+        Start { drafts: self.batch.drafts.len(), contacts: self.batch.contacts.len() }
     }
 
     /// Opens a frame, and returns the one around it.
@@ -380,7 +332,7 @@ impl<'a> Scan<'a> {
     }
 
     fn room(&self) -> Result<(), Halt> {
-        let used = self.batch.drafts.len() + self.batch.contacts.all.len();
+        let used = self.batch.drafts.len() + self.batch.contacts.len();
         if used < self.max_items { Ok(()) } else { Err(Halt::TooMany) }
     }
 
@@ -390,162 +342,6 @@ impl<'a> Scan<'a> {
 
     fn skip(&mut self) -> Result<&'a str, Halt> {
         Ok(self.reader.value()?)
-    }
-}
-
-impl<'a> Head<'a> {
-    fn slot(&mut self, name: &str) -> Option<&mut Option<Text<'a>>> {
-        Some(match name {
-            "id" => &mut self.id,
-            "type" => &mut self.kind,
-            "from" => &mut self.from,
-            "from_user_id" => &mut self.from_user_id,
-            "status" => &mut self.status,
-            "recipient_id" => &mut self.recipient_id,
-            "recipient_user_id" => &mut self.recipient_user_id,
-            "wa_id" => &mut self.wa_id,
-            "user_id" => &mut self.user_id,
-            "to" => &mut self.to,
-            "to_user_id" => &mut self.to_user_id,
-            "event" => &mut self.event,
-            "direction" => &mut self.direction,
-            "group_id" => &mut self.group_id,
-            "recipient_type" => &mut self.recipient_type,
-            "recipient_participant_id" => &mut self.participant_id,
-            "recipient_participant_user_id" => &mut self.participant_user_id,
-            _ => return None,
-        })
-    }
-
-    fn is_group_status(&self) -> bool {
-        self.recipient_type.is_some_and(|t| t.decode() == "group")
-    }
-}
-
-impl<'a> Draft<'a> {
-    pub(crate) fn id(&self) -> Option<Cow<'a, str>> {
-        self.head.id.map(Text::decode)
-    }
-
-    /// The participant of a group on whom a status reports.
-    pub(crate) fn participant(&self) -> Option<Cow<'a, str>> {
-        if !self.head.is_group_status() {
-            return None;
-        }
-        self.head.participant_id.or(self.head.participant_user_id).map(Text::decode)
-    }
-
-    /// The group chat that the item belongs to.
-    pub(crate) fn group(&self) -> Option<Cow<'a, str>> {
-        let named = self.head.is_group_status().then_some(self.head.recipient_id).flatten();
-        self.head.group_id.or(named).map(Text::decode)
-    }
-
-    /// The person whom the item concerns: a number where there is one, else a user id.
-    pub(crate) fn subject(&self, change: &Change<'a>) -> Option<Cow<'a, str>> {
-        let head = &self.head;
-        if head.is_group_status() {
-            return self.participant();
-        }
-        let outbound = self.is_outbound(change);
-        let order = if outbound {
-            [head.to, head.to_user_id, head.recipient_id, head.recipient_user_id, head.wa_id, head.user_id]
-        } else {
-            [
-                head.from,
-                head.wa_id,
-                head.recipient_id,
-                head.from_user_id,
-                head.user_id,
-                head.recipient_user_id,
-            ]
-        };
-        let first = order.into_iter().flatten().next();
-        first.or(if outbound { None } else { head.to.or(head.to_user_id) }).map(Text::decode)
-    }
-
-    /// Another name of the same person, by which its contact may be found.
-    pub(crate) fn other_name(&self) -> Option<Cow<'a, str>> {
-        let head = &self.head;
-        head.from_user_id.or(head.user_id).or(head.recipient_user_id).or(head.to_user_id).map(Text::decode)
-    }
-
-    /// What the business itself sent: an echo, or a call that it placed.
-    fn is_outbound(&self, change: &Change<'a>) -> bool {
-        let placed = self.head.direction.is_some_and(|d| d.decode() == "BUSINESS_INITIATED");
-        let echo = matches!(&self.shape, Shape::Element(name) if name == "message_echoes");
-        let own = self.head.from.is_some()
-            && change.display_phone_number.is_some()
-            && self.head.from.map(Text::decode) == change.display_phone_number;
-        placed || echo || own
-    }
-}
-
-/// An element of `contacts`.
-struct Contact<'a> {
-    raw: &'a str,
-    wa_id: Option<Text<'a>>,
-    user_id: Option<Text<'a>>,
-    change: usize,
-    matched: bool,
-}
-
-/// The contacts of a batch.
-#[derive(Default)]
-pub(crate) struct Contacts<'a> {
-    all: Vec<Contact<'a>>,
-    by_name: Option<HashMap<(usize, Cow<'a, str>), usize>>,
-}
-
-impl<'a> Contacts<'a> {
-    /// The contact with one of these names among those of a change.
-    pub(crate) fn take(&mut self, change: usize, name: &str, other: Option<&str>) -> Option<&'a str> {
-        let at = self.find(change, name).or_else(|| self.find(change, other?))?;
-        let contact = self.all.get_mut(at)?;
-        contact.matched = true;
-        Some(contact.raw)
-    }
-
-    /// Contacts that no item took: items themselves.
-    pub(crate) fn unmatched(self) -> impl Iterator<Item = Draft<'a>> {
-        self.all.into_iter().filter(|c| !c.matched).map(|c| Draft {
-            shape: Shape::Stray(Some(Cow::Borrowed("contacts"))),
-            raw: c.raw,
-            head: Head { wa_id: c.wa_id, user_id: c.user_id, ..Head::default() },
-            change: c.change,
-        })
-    }
-
-    /// A few contacts are looked through; many are indexed first, so that the work stays linear.
-    fn find(&mut self, change: usize, name: &str) -> Option<usize> {
-        if self.all.len() <= FEW {
-            return self.all.iter().position(|c| c.change == change && c.attachable() && c.is_named(name));
-        }
-        let index = self.by_name.get_or_insert_with(|| {
-            let mut index = HashMap::with_capacity(self.all.len());
-            for (at, contact) in self.all.iter().enumerate().filter(|(_, c)| c.attachable()) {
-                for name in contact.names() {
-                    index.entry((contact.change, name.decode())).or_insert(at);
-                }
-            }
-            index
-        });
-        index.get(&(change, Cow::Borrowed(name))).copied()
-    }
-}
-
-impl<'a> Contact<'a> {
-    /// A contact is repeated in each of its items: a huge one would multiply the batch.
-    const fn attachable(&self) -> bool {
-        self.raw.len() <= MAX_CONTACT
-    }
-
-    fn names(&self) -> impl Iterator<Item = Text<'a>> {
-        [self.wa_id, self.user_id].into_iter().flatten()
-    }
-
-    fn is_named(&self, name: &str) -> bool {
-        self.names().any(|n| n.decode() == name)
     }
 }
 
@@ -565,6 +361,4 @@ fn contains(outer: &str, inner: &str) -> bool {
 
 // Identifiers are far shorter; what is longer is content.
 const MAX_NAME: usize = 256;
-const MAX_CONTACT: usize = 2048;
-const FEW: usize = 8;
 const NO_FRAME: usize = usize::MAX;
