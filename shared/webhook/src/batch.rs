@@ -237,7 +237,7 @@ impl<'a> Scan<'a> {
     fn contact(&mut self) -> Result<(), Halt> {
         self.room()?;
         let mark = self.reader.mark()?;
-        let Head { wa_id, user_id, .. } = self.head()?;
+        let (wa_id, user_id) = self.head()?.contact_names();
         let raw = self.reader.since(mark)?;
         self.batch.contacts.push(Contact::new(raw, wa_id, user_id, self.frame));
         Ok(())

@@ -370,14 +370,3 @@ impl<'a> Reader<'a> {
 const fn close_of(object: bool) -> u8 {
     if object { b'}' } else { b']' }
 }
-
-// Tables instead of comparisons: which letter follows a backslash, and which hex digit that, cannot be predicted.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "the compiler evaluates it: an index out of bounds would not build"
-)]
-#[expect(
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "the compiler evaluates it: the index is below 256"
-)]
