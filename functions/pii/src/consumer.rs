@@ -18,6 +18,7 @@ use portcullis_webhook::{
 use serde_json::Value;
 
 use crate::content::content;
+use crate::place::{key_subject, place};
 use crate::{Parts, Ports};
 
 /// A message as it came off a queue.
@@ -173,12 +174,11 @@ async fn seal<P: Ports>(
     };
     let index = parts.index().await.map_err(of_key_error)?;
     let subject = context.subject.as_deref().map(|s| index.subject_index(&SubjectId::from_whatsapp(s)));
-    // What concerns no person is still sealed, under a key of its conversation.
-    let key_subject = subject.clone().unwrap_or_else(|| index.conversation_index(&message.conversation));
+    let key_subject = key_subject(subject.as_deref(), &message.conversation, &index);
     let key = parts.keys.subject_key_for_sealing(purpose, &key_subject).await.map_err(of_key_error)?;
 
     let item_digest = index.item_index(&message.dedup_id);
-    let place = format!("{}/{item_digest}", message.conversation);
+    let place = place(&message.conversation, &item_digest);
     let binding = RecordBinding { table: &parts.table, record: &place, subject: &key_subject, purpose };
     let mut sealer = RecordSealer::new(&key, &binding).map_err(|_| Trouble::Passing("sealing failed"))?;
     let mut fields = BTreeMap::new();

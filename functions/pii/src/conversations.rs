@@ -12,6 +12,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::content::is_technical;
+use crate::place::{key_subject, place};
 use crate::view::best_access;
 use crate::{Caller, Parts, Ports, problems};
 
@@ -143,7 +144,7 @@ async fn open<P: Ports>(parts: &Parts<P>, record: &StoredRecord) -> Result<Opene
         Unreadable::Failed(problems::INTERNAL)
     };
     let index = parts.index().await.map_err(|e| Unreadable::Failed(problems::of_key_error(e)))?;
-    let subject = record.subject.clone().unwrap_or_else(|| index.conversation_index(&record.conversation));
+    let subject = key_subject(record.subject.as_deref(), &record.conversation, &index);
     let purpose = purpose_of(record);
     let key = match parts.keys.subject_key_for_opening(purpose, &subject).await {
         Ok(key) => key,
@@ -151,7 +152,7 @@ async fn open<P: Ports>(parts: &Parts<P>, record: &StoredRecord) -> Result<Opene
         Err(KeyError::Unavailable) => return Err(Unreadable::Failed(problems::UNAVAILABLE)),
         Err(e) => return Err(failed(problems::of_key_error(e))),
     };
-    let place = format!("{}/{}", record.conversation, record.item);
+    let place = place(&record.conversation, &record.item);
     let binding = RecordBinding { table: &parts.table, record: &place, subject: &subject, purpose };
     let mut opener =
         RecordOpener::new(&key, &binding, &record.header).map_err(|_| failed(problems::CANNOT_OPEN))?;

@@ -9,6 +9,7 @@ mod endpoints;
 mod fields;
 mod handler;
 mod parts;
+mod place;
 mod problems;
 mod sqs_event;
 mod view;
