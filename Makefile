@@ -87,9 +87,9 @@ fuzz-build:
 fuzz: ## Every fuzz target for FUZZ_SECONDS (600) each
 	@scripts/tools cargo-fuzz
 	@scripts/fuzz run $(FUZZ_SECONDS) $(FUZZ_TARGETS)
-fuzz-smoke: ## Every fuzz target for a few seconds
+fuzz-smoke: ## Every fuzz target over 20 000 inputs, the same every time
 	@scripts/tools cargo-fuzz
-	@scripts/fuzz run 5 $(FUZZ_TARGETS)
+	@scripts/fuzz smoke 20000 $(FUZZ_TARGETS)
 
 ##@ Lambda
 .PHONY: lambda lambda-watch bootstraps

@@ -4,8 +4,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 /// A REST API proxy event.
@@ -28,7 +30,7 @@ pub struct ProxyEvent<'a> {
     #[serde(rename = "pathParameters", default, deserialize_with = "nullable")]
     pub path_parameters: TextMap<'a>,
     /// What the gateway says about the request.
-    #[serde(rename = "requestContext", default, deserialize_with = "nullable")]
+    #[serde(rename = "requestContext", default, deserialize_with = "object_or_default")]
     pub context: RequestContext<'a>,
     /// The body as text; base64 when [`ProxyEvent::is_base64`].
     #[serde(default, deserialize_with = "text")]
@@ -46,7 +48,7 @@ pub struct RequestContext<'a> {
     #[serde(default, deserialize_with = "text")]
     pub request_id: Option<Cow<'a, str>>,
     /// Who connected.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "object_or_default")]
     pub identity: Identity<'a>,
     /// What the Lambda authorizer put into its context.
     #[serde(default)]
@@ -68,7 +70,7 @@ pub struct Identity<'a> {
     #[serde(default, deserialize_with = "text")]
     pub source_ip: Option<Cow<'a, str>>,
     /// The client certificate of a mutual TLS connection.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "object_or_default")]
     pub client_cert: ClientCert<'a>,
 }
 
@@ -115,7 +117,10 @@ impl<'a> ProxyEvent<'a> {
     /// # Errors
     /// When the bytes are not a JSON object with the members of a proxy event. The error says nothing of the content.
     pub fn parse(event: &'a [u8]) -> Result<Self, NotAProxyEvent> {
-        serde_json::from_slice(event).map_err(|_| NotAProxyEvent)
+        let mut json = serde_json::Deserializer::from_slice(event);
+        let event = object(&mut json).map_err(|_| NotAProxyEvent)?;
+        json.end().map_err(|_| NotAProxyEvent)?;
+        event.ok_or(NotAProxyEvent)
     }
 }
 
@@ -248,6 +253,32 @@ fn nullable<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(d: D) -> R
     Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
 }
 
+/// An object, or `null` for absent. serde's own structures would also take an array of their members in order, which is
+/// no proxy event to any other reader.
+fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<T>, D::Error> {
+    struct Object<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+    d.deserialize_any(Object(PhantomData))
+}
+
+fn object_or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(d: D) -> Result<T, D::Error> {
+    Ok(object(d)?.unwrap_or_default())
+}
+
 fn required_text<'de: 'a, 'a, D: Deserializer<'de>>(d: D) -> Result<Cow<'a, str>, D::Error> {
     Ok(Text::deserialize(d)?.0)
 }
@@ -305,7 +336,14 @@ mod tests {
         for (label, bytes) in [
             ("nothing", &b""[..]),
             ("not json", b"{"),
+            ("null", b"null"),
             ("an array", b"[]"),
+            ("an array of the members in order", br#"["GET","/"]"#),
+            ("a context that is an array", br#"{"httpMethod":"GET","path":"/","requestContext":["r-1"]}"#),
+            (
+                "an identity that is an array",
+                br#"{"httpMethod":"GET","path":"/","requestContext":{"identity":["192.0.2.1"]}}"#,
+            ),
             ("no method", br#"{"path":"/"}"#),
             ("no path", br#"{"httpMethod":"GET"}"#),
             ("method is null", br#"{"httpMethod":null,"path":"/"}"#),
