@@ -1,0 +1,1 @@
+//! Api gateway request authorizer.

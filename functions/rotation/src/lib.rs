@@ -1,0 +1,1 @@
+//! Rotation of client secrets and signing keys.

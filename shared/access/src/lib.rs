@@ -1,0 +1,1 @@
+//! Who may do what: identities, policies, the decision and its reason, and the IAM policy document.

@@ -1,0 +1,1 @@
+//! Security events in OCSF, written before the answer that they record.
