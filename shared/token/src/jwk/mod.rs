@@ -2,6 +2,7 @@
 
 mod raw;
 mod set;
+mod spki;
 
 use std::fmt;
 

@@ -5,6 +5,7 @@
 //! stays there after it signed for as long as any of its tokens may be shown.
 
 mod plan;
+mod stored;
 
 use std::future::Future;
 use std::time::Duration;
@@ -192,7 +193,8 @@ impl KeyRing {
         self.keys.iter().find(|k| k.is_for(algorithm) && k.signs(now))
     }
 
-    fn waiting(&self, algorithm: Algorithm, now: Timestamp) -> Option<&RingKey> {
+    /// The key that is published and has not signed yet.
+    pub(crate) fn waiting(&self, algorithm: Algorithm, now: Timestamp) -> Option<&RingKey> {
         self.keys.iter().find(|k| k.is_for(algorithm) && k.is_sound(now) && now < k.active_from)
     }
 
