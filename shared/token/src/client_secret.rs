@@ -4,9 +4,12 @@
 //! outside the table) makes a stolen table useless.
 
 use std::fmt;
+use std::future::Future;
 
 use aws_lc_rs::{constant_time, hmac};
 use portcullis_base::{ExposeSecret, SecretString, Timestamp};
+
+use crate::StoreError;
 
 /// Hashes secrets under a key that is kept apart from the hashes.
 pub struct SecretHasher(hmac::Key);
@@ -121,6 +124,30 @@ impl StoredSecrets {
             Self { current: SecretHash([0; 32]), other: Some((SecretHash([0; 32]), Timestamp::MIN)) };
         nobody.check(hasher, owner, secret, Timestamp::MAX).and(None)
     }
+}
+
+/// The secrets of a client as a store holds them.
+#[derive(Debug, Clone)]
+pub struct KnownSecrets {
+    /// The secrets.
+    pub secrets: StoredSecrets,
+    /// Counts the writes, from 1.
+    pub version: u64,
+}
+
+/// Where the hashes of client secrets are kept, by client id.
+pub trait ClientSecretStore: Send + Sync {
+    /// The secrets of a client.
+    fn load(&self, client: &str) -> impl Future<Output = Result<Option<KnownSecrets>, StoreError>> + Send;
+
+    /// Stores the secrets of a client if their version is still `expected` (0: there are none yet); the version is then
+    /// one more. `false`: another writer was first, and nothing changed.
+    fn replace(
+        &self,
+        client: &str,
+        secrets: &StoredSecrets,
+        expected: u64,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
 const DOMAIN: &[u8] = b"portcullis:client-secret:v1\0";

@@ -5,6 +5,7 @@
 //! clock or the network: time is an argument, and the ports are traits.
 
 mod algorithm;
+mod approval;
 mod base64url;
 mod certificate;
 mod claims;
@@ -16,7 +17,9 @@ mod dpop;
 mod error;
 mod jwk;
 mod jwks_cache;
+mod keeper;
 mod key_ring;
+mod lockout;
 mod refresh;
 mod replay;
 mod revocation;
@@ -29,14 +32,22 @@ mod unverified;
 mod verify;
 
 pub use algorithm::Algorithm;
+pub use approval::{Approval, Approvals};
 pub use claims::{Actor, Claims, Confirmation, NumericDate, Scope, ScopeError};
 pub use client_assertion::{AssertionPolicy, VerifiedAssertion};
-pub use client_secret::{HasherKeyError, SecretHash, SecretHasher, SecretMatch, StoredSecrets};
+pub use client_secret::{
+    ClientSecretStore, HasherKeyError, KnownSecrets, SecretHash, SecretHasher, SecretMatch, StoredSecrets,
+};
 pub use dpop::{FUTURE_SECONDS, ProofError, ProofExpectation, VerifiedProof, verify_proof};
 pub use error::TokenError;
 pub use jwk::{Jwk, JwkError, Jwks, JwksError, PublicKey, Thumbprint};
 pub use jwks_cache::{CachePolicy, CachedVerifier, Decision, JwksSource, JwksSourceError, SetAge};
+pub use keeper::{
+    EitherKeys, EitherSigner, KeeperError, KeeperSettings, KeyKeeper, KeySealer, KeyStatus, MAX_PRIVATE_KEY,
+    RingChange, SealContext, SealedKeyStore, SealedKeys, SealerError, SigningKeys, SigningKeysError,
+};
 pub use key_ring::{KeyRing, KeyRingStore, RingAction, RingError, RingKey, RingPolicy, Stage};
+pub use lockout::{Failures, LockoutPolicy, Lockouts};
 pub use refresh::{
     Family, FamilyError, FamilyId, FamilyPolicy, Presented, RefreshFamilies, RefreshToken, RefreshTokenError,
     RefreshTokens,

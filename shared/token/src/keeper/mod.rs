@@ -1,0 +1,398 @@
+//! The keeper of the signing keys: which key signs now, what the key set is, and what moves the ring on.
+//!
+//! Every container holds a copy of the ring, no older than [`RingPolicy::ring_staleness`], and the signers of its active
+//! keys. Whoever finds that something is due ([`KeyKeeper::advance`]: the rotation function on schedule, the token service when
+//! there is no key at all) does it, and the version of the stored ring decides between two who do it at once: the loser
+//! destroys the keys that it made, which nobody ever saw, and looks again.
+//!
+//! A crash between making a key and publishing it leaves a private half that no ring names. It signs nothing and is
+//! never published; it is not looked for.
+
+mod either;
+mod keys;
+mod sealed;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_lock::Mutex;
+use portcullis_base::{Clock, Timestamp};
+
+pub use either::{EitherKeys, EitherSigner};
+pub use keys::{
+    KeySealer, MAX_PRIVATE_KEY, SealContext, SealedKeyStore, SealerError, SigningKeys, SigningKeysError,
+};
+pub use sealed::SealedKeys;
+
+use crate::time::between;
+use crate::{Algorithm, Jwks, KeyRing, KeyRingStore, RingAction, RingError, RingPolicy, Stage, StoreError};
+
+/// How a keeper works.
+#[derive(Debug, Clone)]
+pub struct KeeperSettings {
+    /// The spans of the ring.
+    pub policy: RingPolicy,
+    /// The algorithms that have an active key each.
+    pub algorithms: Vec<Algorithm>,
+    /// The age at which the copy of the ring is read anew; a copy up to [`RingPolicy::ring_staleness`] does while the
+    /// store fails.
+    pub refresh_every: Duration,
+}
+
+/// Keeps the ring, the signers and the private halves in step.
+pub struct KeyKeeper<R, K: SigningKeys, C> {
+    store: R,
+    keys: K,
+    clock: C,
+    settings: KeeperSettings,
+    copy: RwLock<Known>,
+    signers: RwLock<HashMap<String, Arc<K::Signer>>>,
+    reading: Mutex<()>,
+    loading: Mutex<()>,
+    changing: Mutex<()>,
+}
+
+/// What this container knows of the ring.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    ring: Arc<KeyRing>,
+    /// When the read that brought it began.
+    read_at: Option<Timestamp>,
+    /// When a read last failed.
+    failed_at: Option<Timestamp>,
+}
+
+/// A key and where it is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyStatus {
+    /// Its name.
+    pub kid: String,
+    /// What it signs with.
+    pub algorithm: Algorithm,
+    /// Its stage.
+    pub stage: Stage,
+    /// Since when it is in the key set.
+    pub published_at: Timestamp,
+    /// From when on it signs.
+    pub active_from: Timestamp,
+    /// Until when it signs, where that is known.
+    pub signs_until: Option<Timestamp>,
+}
+
+/// What was done to the ring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RingChange {
+    /// A key was made and published; it signs from `active_from` on.
+    Published {
+        /// Its name.
+        kid: String,
+        /// What it signs with.
+        algorithm: Algorithm,
+        /// From when on.
+        active_from: Timestamp,
+    },
+    /// A key is in nobody's use any more, and its private half is destroyed.
+    Destroyed {
+        /// Its name.
+        kid: String,
+    },
+    /// A key was taken out at once.
+    Compromised {
+        /// Its name.
+        kid: String,
+    },
+}
+
+/// Why the keeper has nothing to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeeperError {
+    /// The store of the ring failed, and the copy in hand is too old.
+    #[error("key ring: {0}")]
+    Store(#[from] StoreError),
+    /// The private halves failed.
+    #[error("signing keys: {0}")]
+    Keys(#[from] SigningKeysError),
+    /// The ring does not take the change.
+    #[error("key ring: {0}")]
+    Ring(#[from] RingError),
+    /// No key of that algorithm is kept.
+    #[error("no signing key of that algorithm is kept")]
+    Algorithm,
+    /// Others kept changing the ring.
+    #[error("key ring is being changed by others")]
+    Busy,
+}
+
+impl<R: KeyRingStore, K: SigningKeys, C: Clock> KeyKeeper<R, K, C> {
+    /// A keeper that has read nothing yet.
+    pub fn new(store: R, keys: K, clock: C, settings: KeeperSettings) -> Self {
+        Self {
+            store,
+            keys,
+            clock,
+            settings,
+            copy: RwLock::default(),
+            signers: RwLock::default(),
+            reading: Mutex::default(),
+            loading: Mutex::default(),
+            changing: Mutex::default(),
+        }
+    }
+
+    /// Its settings.
+    pub const fn settings(&self) -> &KeeperSettings {
+        &self.settings
+    }
+
+    /// The signer of the key that signs tokens of the algorithm now. On a warm container without a call. Where there is no
+    /// key at all, it makes the first ones.
+    ///
+    /// # Errors
+    /// See [`KeeperError`].
+    pub async fn signer(&self, algorithm: Algorithm) -> Result<Arc<K::Signer>, KeeperError> {
+        if !self.settings.algorithms.contains(&algorithm) {
+            return Err(KeeperError::Algorithm);
+        }
+        let ring = self.ring_with_keys().await?;
+        let active = ring.active(algorithm, self.clock.now()).ok_or(KeeperError::Algorithm)?;
+        if let Some(signer) = self.held(active.kid()) {
+            return Ok(signer);
+        }
+        let _turn = self.loading.lock().await;
+        if let Some(signer) = self.held(active.kid()) {
+            return Ok(signer);
+        }
+        let signer = Arc::new(self.keys.signer(&active.public).await?);
+        self.hold(active.kid(), &signer, &ring);
+        Ok(signer)
+    }
+
+    /// The key set to publish now.
+    ///
+    /// # Errors
+    /// See [`KeeperError`].
+    pub async fn jwks(&self) -> Result<Jwks, KeeperError> {
+        let ring = self.ring_with_keys().await?;
+        Ok(ring.jwks(&self.settings.policy, self.clock.now()))
+    }
+
+    /// All keys and their stages, the newest first.
+    ///
+    /// # Errors
+    /// See [`KeeperError`].
+    pub async fn list(&self) -> Result<Vec<KeyStatus>, KeeperError> {
+        let (ring, _) = self.store.load().await?;
+        let now = self.clock.now();
+        let mut keys: Vec<_> = ring.keys().iter().filter_map(|key| self.status(key, now)).collect();
+        keys.sort_by_key(|key| std::cmp::Reverse(key.published_at));
+        Ok(keys)
+    }
+
+    /// Does what is due: the first key of each algorithm, the successor of one that signed long enough, the end of retired
+    /// ones. Mostly nothing. The rotation function calls it on schedule.
+    ///
+    /// # Errors
+    /// See [`KeeperError`]. What was done before stays done; calling it again does the rest.
+    pub async fn advance(&self) -> Result<Vec<RingChange>, KeeperError> {
+        self.change(|_, _| Ok(Vec::new())).await
+    }
+
+    /// Rotates now: a successor is published for each algorithm, and signs after [`RingPolicy::lead`]. An algorithm whose
+    /// successor waits already is left alone, so that asking twice rotates once.
+    ///
+    /// # Errors
+    /// See [`KeeperError`].
+    pub async fn rotate(&self) -> Result<Vec<RingChange>, KeeperError> {
+        let algorithms = &self.settings.algorithms;
+        self.change(|ring, now| {
+            let successors = algorithms.iter().filter(|a| ring.waiting(**a, now).is_none());
+            Ok(successors.map(|algorithm| Due::Action(RingAction::Publish(*algorithm))).collect())
+        })
+        .await
+    }
+
+    /// Takes a key out at once, whatever tokens of it are about, and makes another sign in its place.
+    ///
+    /// # Errors
+    /// See [`KeeperError`]; [`RingError::Unknown`] when there is no such key.
+    pub async fn compromise(&self, kid: &str) -> Result<Vec<RingChange>, KeeperError> {
+        self.change(|ring, now| match ring.keys().iter().find(|key| key.kid() == kid) {
+            None => Err(RingError::Unknown.into()),
+            Some(key) if key.compromised_at.is_some_and(|at| at <= now) => Ok(Vec::new()),
+            Some(_) => Ok(vec![Due::Compromise(kid.to_owned())]),
+        })
+        .await
+    }
+
+    fn status(&self, key: &crate::RingKey, now: Timestamp) -> Option<KeyStatus> {
+        Some(KeyStatus {
+            kid: key.kid().to_owned(),
+            algorithm: key.public.algorithm()?,
+            stage: key.stage(&self.settings.policy, now),
+            published_at: key.published_at,
+            active_from: key.active_from,
+            signs_until: key.signs_until,
+        })
+    }
+
+    /// A ring in which every algorithm has an active key.
+    async fn ring_with_keys(&self) -> Result<Arc<KeyRing>, KeeperError> {
+        let ring = self.ring().await?;
+        let now = self.clock.now();
+        if self.settings.algorithms.iter().all(|a| ring.active(*a, now).is_some()) {
+            return Ok(ring);
+        }
+        // Whoever is first makes them; the others then find them.
+        self.advance().await?;
+        self.ring().await
+    }
+
+    async fn ring(&self) -> Result<Arc<KeyRing>, KeeperError> {
+        if let Some(ring) = self.in_hand(self.settings.refresh_every) {
+            return Ok(ring);
+        }
+        let _turn = self.reading.lock().await;
+        match self.in_hand(self.settings.refresh_every) {
+            Some(ring) => Ok(ring),
+            None => self.read().await,
+        }
+    }
+
+    async fn read(&self) -> Result<Arc<KeyRing>, KeeperError> {
+        let began = self.clock.now();
+        match self.store.load().await {
+            Ok((ring, _)) => Ok(self.keep(ring, began)),
+            Err(error) => {
+                self.copy.write().unwrap_or_else(PoisonError::into_inner).failed_at = Some(began);
+                self.in_hand(self.settings.policy.ring_staleness).ok_or_else(|| error.into())
+            }
+        }
+    }
+
+    /// The copy, if it is younger than that. A clock that went back makes its age unknown. After a failed read a copy that is
+    /// not too old does for a moment, so that a failing store is not asked by every request.
+    fn in_hand(&self, age: Duration) -> Option<Arc<KeyRing>> {
+        let now = self.clock.now();
+        let copy = self.copy.read().unwrap_or_else(PoisonError::into_inner);
+        let within = |at: Option<Timestamp>, span| at.is_some_and(|at| at <= now && between(at, now) < span);
+        let age = if within(copy.failed_at, PAUSE) { self.settings.policy.ring_staleness } else { age };
+        within(copy.read_at, age).then(|| Arc::clone(&copy.ring))
+    }
+
+    fn keep(&self, ring: KeyRing, read_at: Timestamp) -> Arc<KeyRing> {
+        let ring = Arc::new(ring);
+        let copy = Known { ring: Arc::clone(&ring), read_at: Some(read_at), failed_at: None };
+        *self.copy.write().unwrap_or_else(PoisonError::into_inner) = copy;
+        ring
+    }
+
+    fn held(&self, kid: &str) -> Option<Arc<K::Signer>> {
+        self.signers.read().unwrap_or_else(PoisonError::into_inner).get(kid).cloned()
+    }
+
+    /// Holds a signer, and lets go of those that sign no longer: a private key is in memory no longer than it is of use.
+    fn hold(&self, kid: &str, signer: &Arc<K::Signer>, ring: &KeyRing) {
+        let now = self.clock.now();
+        let mut signers = self.signers.write().unwrap_or_else(PoisonError::into_inner);
+        signers.retain(|kid, _| {
+            ring.keys()
+                .iter()
+                .any(|key| key.kid() == kid && key.stage(&self.settings.policy, now) == Stage::Active)
+        });
+        signers.insert(kid.to_owned(), Arc::clone(signer));
+    }
+
+    /// Does what is due and what `more` asks for, as one change of the ring.
+    async fn change(
+        &self,
+        more: impl Fn(&KeyRing, Timestamp) -> Result<Vec<Due>, KeeperError> + Send + Sync,
+    ) -> Result<Vec<RingChange>, KeeperError> {
+        let _turn = self.changing.lock().await;
+        for _ in 0..ATTEMPTS {
+            let now = self.clock.now();
+            let (ring, version) = self.store.load().await?;
+            let asked = more(&ring, now)?;
+            let mut draft = Draft { ring: ring.clone(), made: Vec::new(), changes: Vec::new() };
+            if let Err(error) = self.draft(&mut draft, asked, now).await {
+                self.discard(&draft).await;
+                return Err(error);
+            }
+            if draft.changes.is_empty() {
+                self.keep(ring, now);
+                return Ok(draft.changes);
+            }
+            // A save that failed may have been done: the keys in it are not touched.
+            if self.store.save(&draft.ring, version).await? {
+                self.keep(draft.ring, now);
+                return Ok(draft.changes);
+            }
+            self.discard(&draft).await;
+        }
+        Err(KeeperError::Busy)
+    }
+
+    async fn draft(&self, draft: &mut Draft, asked: Vec<Due>, now: Timestamp) -> Result<(), KeeperError> {
+        for due in asked {
+            self.apply(draft, due, now).await?;
+        }
+        // What is due is told from the ring as it is after that: a key that was taken out needs an heir.
+        for action in draft.ring.plan(&self.settings.algorithms, &self.settings.policy, now) {
+            self.apply(draft, Due::Action(action), now).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, draft: &mut Draft, due: Due, now: Timestamp) -> Result<(), KeeperError> {
+        let policy = &self.settings.policy;
+        match due {
+            Due::Action(RingAction::Publish(algorithm)) => {
+                let public = self.keys.make(algorithm).await?;
+                let kid = public.kid().unwrap_or_default().to_owned();
+                draft.made.push(kid.clone());
+                draft.ring.publish(public, policy, now)?;
+                let key = draft.ring.keys().iter().find(|key| key.kid() == kid);
+                let active_from = key.map_or(now, |key| key.active_from);
+                draft.changes.push(RingChange::Published { kid, algorithm, active_from });
+            }
+            Due::Action(RingAction::Destroy(kid)) => {
+                self.keys.destroy(&kid).await?;
+                draft.ring.forget(&kid, policy, now)?;
+                draft.changes.push(RingChange::Destroyed { kid });
+            }
+            Due::Compromise(kid) => {
+                draft.ring.compromise(&kid, now)?;
+                draft.changes.push(RingChange::Compromised { kid });
+            }
+        }
+        Ok(())
+    }
+
+    /// Destroys keys that were made and not published. One that cannot be destroyed now is named by no ring.
+    async fn discard(&self, draft: &Draft) {
+        for kid in &draft.made {
+            let _left = self.keys.destroy(kid).await;
+        }
+    }
+}
+
+impl<R, K: SigningKeys, C> std::fmt::Debug for KeyKeeper<R, K, C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyKeeper").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+enum Due {
+    Action(RingAction),
+    Compromise(String),
+}
+
+/// A change of the ring before it is saved.
+struct Draft {
+    ring: KeyRing,
+    made: Vec<String>,
+    changes: Vec<RingChange>,
+}
+
+const ATTEMPTS: usize = 5;
+const PAUSE: Duration = Duration::from_secs(1);
