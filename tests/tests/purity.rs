@@ -206,7 +206,7 @@ fn root() -> PathBuf {
 }
 
 /// Rooms that act: over a service, a file, a socket, or the Lambda runtime.
-const ROOMS_THAT_ACT: [&str; 6] = ["aws", "client", "lambda", "local", "redis", "vault"];
+const ROOMS_THAT_ACT: [&str; 7] = ["aws", "certs", "client", "lambda", "local", "redis", "vault"];
 
 /// Room, crate, and why it may be there.
 const EXEMPT: [(&str, &str, &str); 3] = [
