@@ -81,6 +81,9 @@ pub struct ClientCert<'a> {
     /// Distinguished name of the subject.
     #[serde(rename = "subjectDN", default, deserialize_with = "text")]
     pub subject: Option<Cow<'a, str>>,
+    /// The certificate itself, in PEM.
+    #[serde(rename = "clientCertPem", default, deserialize_with = "text")]
+    pub pem: Option<Cow<'a, str>>,
 }
 
 /// The authorizer's context: who is calling.

@@ -6,7 +6,8 @@ use portcullis_base::Problem;
 use serde::Serialize;
 use serde::ser::SerializeMap;
 
-/// A REST API proxy answer. Every one carries `Cache-Control: no-store` and `X-Content-Type-Options: nosniff`.
+/// A REST API proxy answer. Every one carries `X-Content-Type-Options: nosniff` and, unless it says otherwise itself,
+/// `Cache-Control: no-store`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyResponse {
     /// HTTP status code.
@@ -17,7 +18,7 @@ pub struct ProxyResponse {
     pub body: Cow<'static, str>,
 }
 
-// Headers of every answer: nothing that this stack says may be cached or sniffed.
+// Headers of every answer: nothing that this stack says may be sniffed, or cached but for what is published to be.
 const COMMON_HEADERS: [(&str, &str); 2] =
     [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")];
 
@@ -46,7 +47,9 @@ impl ProxyResponse {
 
     /// All headers, the common ones included: for a server that speaks HTTP itself.
     pub fn all_headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.headers.iter().map(|(name, value)| (*name, value.as_ref())).chain(COMMON_HEADERS)
+        let common =
+            COMMON_HEADERS.into_iter().filter(|(name, _)| self.headers.iter().all(|(own, _)| own != name));
+        self.headers.iter().map(|(name, value)| (*name, value.as_ref())).chain(common)
     }
 
     /// The answer as the JSON that API Gateway expects.
@@ -86,6 +89,14 @@ mod tests {
             String::from_utf8(r.to_json()).unwrap(),
             r#"{"statusCode":200,"headers":{"Content-Type":"application/json","Retry-After":"2","Cache-Control":"no-store","X-Content-Type-Options":"nosniff"},"body":"{}","isBase64Encoded":false}"#
         );
+    }
+
+    #[test]
+    fn what_is_published_may_be_cached_and_has_one_header_for_it() {
+        let r = ProxyResponse::json(200, "{}").with_header("Cache-Control", "public, max-age=300");
+        let cache: Vec<_> = r.all_headers().filter(|(name, _)| *name == "Cache-Control").collect();
+        assert_eq!(cache, [("Cache-Control", "public, max-age=300")]);
+        assert!(r.all_headers().any(|h| h == ("X-Content-Type-Options", "nosniff")));
     }
 
     #[test]

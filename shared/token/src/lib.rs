@@ -10,6 +10,7 @@ mod base64url;
 mod certificate;
 mod claims;
 mod client_assertion;
+mod client_certificate;
 mod client_secret;
 mod compact;
 mod der;
@@ -23,6 +24,7 @@ mod lockout;
 mod refresh;
 mod replay;
 mod revocation;
+mod revocation_follower;
 mod roca;
 mod sign;
 mod signature_only;
@@ -35,6 +37,7 @@ pub use algorithm::Algorithm;
 pub use approval::{Approval, Approvals};
 pub use claims::{Actor, Claims, Confirmation, NumericDate, Scope, ScopeError};
 pub use client_assertion::{AssertionPolicy, VerifiedAssertion};
+pub use client_certificate::{ClientCertificate, ClientCertificateError};
 pub use client_secret::{
     ClientSecretStore, HasherKeyError, KnownSecrets, SecretHash, SecretHasher, SecretMatch, StoredSecrets,
 };
@@ -56,6 +59,7 @@ pub use replay::{ReplayWindow, StoreError};
 pub use revocation::{
     Revocation, RevocationFull, RevocationList, RevocationPage, RevocationStore, RevocationTarget,
 };
+pub use revocation_follower::{FollowError, FollowPolicy, RevocationFollower};
 pub use sign::{IssuedType, LocalSigner, SignError, Signer, SigningKeyError, ecdsa_der_to_raw, issue};
 pub use signature_only::{SignatureKeys, verify_signature_only};
 pub use unverified::UnverifiedToken;

@@ -41,6 +41,8 @@ pub enum SignError {
 pub enum IssuedType {
     /// `at+jwt` (RFC 9068).
     AccessToken,
+    /// `approval+jwt`: lets one actor execute one plan, and is no access token anywhere.
+    Approval,
     /// `JWT`.
     Jwt,
 }
@@ -64,6 +66,7 @@ fn signing_input(
 ) -> Result<String, SignError> {
     let typ = match typ {
         IssuedType::AccessToken => "at+jwt",
+        IssuedType::Approval => "approval+jwt",
         IssuedType::Jwt => "JWT",
     };
     let header =

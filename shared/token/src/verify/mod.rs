@@ -110,6 +110,23 @@ impl Verifier {
         presented: Presentation<'_>,
         now: Timestamp,
     ) -> Result<VerifiedToken, TokenError> {
+        let text = token.text;
+        let verified = self.verify_unpresented(token, keys, now)?;
+        check_binding(verified.claims.cnf.as_ref(), presented, text)?;
+        Ok(verified)
+    }
+
+    /// The same but for the binding (`cnf`), for whoever is only told of a token: introspection and revocation. Nobody
+    /// showed here that the token is theirs, so it must not open anything.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify`], but for those of the binding.
+    pub fn verify_unpresented(
+        &self,
+        token: UnverifiedToken<'_>,
+        keys: &impl IssuerKeys,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, TokenError> {
         let policy = self.policy_for(&token)?;
         policy.check_header(token.algorithm, token.header.media_type().as_deref())?;
         let keys = keys.keys(policy.issuer()).ok_or(TokenError::UnknownKey)?;
@@ -118,7 +135,6 @@ impl Verifier {
             return Err(TokenError::Signature);
         }
         policy.check_claims(&token.claims, now.as_millisecond(), self.leeway_millis)?;
-        check_binding(token.claims.cnf.as_ref(), presented, token.text)?;
         Ok(VerifiedToken { algorithm: token.algorithm, kid: token.header.kid, claims: token.claims })
     }
 }

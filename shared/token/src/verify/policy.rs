@@ -25,6 +25,8 @@ pub enum Audience {
 pub enum TokenType {
     /// `at+jwt` (RFC 9068), with all the claims that it demands.
     AccessToken,
+    /// `approval+jwt` ([`crate::IssuedType::Approval`]), with all the claims that RFC 9068 demands.
+    Approval,
     /// `JWT`.
     Jwt,
     /// `JWT`, or nothing at all: issuers that are older than explicit types.
@@ -81,6 +83,7 @@ impl IssuerPolicy {
         }
         match (self.token_type, typ) {
             (TokenType::AccessToken, Some("at+jwt"))
+            | (TokenType::Approval, Some("approval+jwt"))
             | (TokenType::Jwt | TokenType::JwtOrAbsent, Some("jwt"))
             | (TokenType::JwtOrAbsent, None) => Ok(()),
             _ => Err(TokenError::TypeMismatch),
@@ -89,7 +92,7 @@ impl IssuerPolicy {
 
     pub(super) fn check_claims(&self, claims: &Claims, now: i64, leeway: i64) -> Result<(), TokenError> {
         self.check_audience(claims)?;
-        if self.token_type == TokenType::AccessToken {
+        if matches!(self.token_type, TokenType::AccessToken | TokenType::Approval) {
             // RFC 9068 section 2.2.
             claims.iat.ok_or(TokenError::ClaimMissing("iat"))?;
             claims.jti.as_ref().ok_or(TokenError::ClaimMissing("jti"))?;
