@@ -203,7 +203,6 @@ impl Kind {
     }
 
     #[rustfmt::skip]
-    #[expect(clippy::enum_glob_use, reason = "a table of 39 rows, each with three of these names")]
     pub(crate) const fn profile(self) -> Profile {
         use Class::*;
         use Severity::*;

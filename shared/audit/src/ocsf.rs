@@ -43,9 +43,11 @@ impl Seen<'_> {
         let Profile { class, activity, severity, status, message, .. } = self.profile;
         let (category_uid, category_name) = class.category();
         let (severity_id, severity) = severity.id_and_name();
-        let (status_id, status) = match status {
-            Status::Success => (1, "Success"),
-            Status::Failure => (2, "Failure"),
+        let (status_id, status) = match (class, status) {
+            // Of a finding it is the state of its handling.
+            (Class::DetectionFinding, _) => (1, "New"),
+            (_, Status::Success) => (1, "Success"),
+            (_, Status::Failure) => (2, "Failure"),
         };
         object(vec![
             ("category_uid", json!(category_uid)),

@@ -142,7 +142,7 @@ mod tests {
         let id = RecordId::fresh(Timestamp::from_second(1_800_000_000).unwrap()).unwrap();
         assert_eq!(id.to_string().parse(), Ok(id));
         let text = id.to_string();
-        for wrong in ["".into(), text.replace('-', ""), text.to_uppercase() + "x", format!("+{}", &text[1..])]
+        for wrong in ["".into(), text.replace('-', ""), text.to_uppercase() + "x", text.replacen('0', "+", 1)]
         {
             assert_eq!(wrong.parse::<RecordId>(), Err(MalformedRecord), "{wrong}");
         }
