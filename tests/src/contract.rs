@@ -4,6 +4,7 @@
 //! that hold other things. It panics where the adapter breaks the contract.
 
 pub mod claim_check;
+pub mod correlation;
 pub mod dead_letters;
 pub mod item_queue;
 pub mod key_store;

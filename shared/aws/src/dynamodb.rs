@@ -1,10 +1,14 @@
 //! The tables: conversations, wrapped keys and limits. Their layouts are in the modules' docs.
 
+#[cfg(feature = "correlation")]
+mod correlation;
 mod item;
 mod keys;
 mod limits;
 mod records;
 
+#[cfg(feature = "correlation")]
+pub use correlation::DynamoCorrelation;
 pub use keys::DynamoKeys;
 pub use limits::DynamoLimits;
 pub use records::DynamoRecords;

@@ -16,6 +16,8 @@ mod settings;
 mod sqs;
 
 pub use aws_config::SdkConfig;
+#[cfg(feature = "correlation")]
+pub use dynamodb::DynamoCorrelation;
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::{DynamoKeys, DynamoLimits, DynamoRecords};
 #[cfg(feature = "kms")]
