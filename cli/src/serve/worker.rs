@@ -18,7 +18,7 @@ impl Workers {
     /// Waits until each has finished what it had in hand.
     pub(crate) async fn finish(self) {
         for worker in self.0 {
-            // A worker that panicked has left its items in the queue: they are handed out again.
+            // Only its own runtime can end it early, and that ends with the process.
             let _ended = worker.await;
         }
     }
@@ -28,8 +28,21 @@ impl Workers {
 pub(crate) fn start(stack: &Stack, stopped: &watch::Receiver<bool>) -> Workers {
     let function = Arc::new(stack.pii());
     let workers = [Lane::Text, Lane::Media]
-        .map(|lane| tokio::spawn(consume(lane, stack.store.clone(), Arc::clone(&function), stopped.clone())));
+        .map(|lane| tokio::spawn(keep(lane, stack.store.clone(), Arc::clone(&function), stopped.clone())));
     Workers(workers.into())
+}
+
+/// Runs a consumer, and another when one panics: what it had in hand is handed out again after its visibility timeout.
+async fn keep(
+    lane: Lane,
+    store: Store,
+    function: Arc<PiiFunction<LocalPorts>>,
+    stopped: watch::Receiver<bool>,
+) {
+    while tokio::spawn(consume(lane, store.clone(), Arc::clone(&function), stopped.clone())).await.is_err() {
+        tracing::error!(lane = lane.as_str(), "a consumer panicked and is started again");
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 async fn consume(
