@@ -19,6 +19,11 @@ impl RowWriter {
         self
     }
 
+    pub(crate) fn u64(mut self, value: u64) -> Self {
+        self.0.extend_from_slice(&value.to_be_bytes());
+        self
+    }
+
     pub(crate) fn i64(mut self, value: i64) -> Self {
         self.0.extend_from_slice(&value.to_be_bytes());
         self
@@ -55,6 +60,10 @@ impl<'a> RowReader<'a> {
 
     pub(crate) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
+    }
+
+    pub(crate) fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_be_bytes)
     }
 
     pub(crate) fn i64(&mut self) -> Option<i64> {

@@ -5,10 +5,12 @@ mod key_wrapper;
 pub mod memory;
 mod root;
 mod seal;
+mod sealer;
 mod secrets;
 mod store;
 
 pub use key_wrapper::LocalKeyWrapper;
 pub use root::{RootKey, RootKeyError};
+pub use sealer::LocalSealer;
 pub use secrets::{EnvSecrets, FileSecrets, SecretsDirError};
 pub use store::{DeadLetterEntry, Depth, Handle, OpenError, Received, Store, StoreError, StoreOptions};

@@ -15,6 +15,7 @@ use std::time::Duration;
 use common::{Home, find_in_files, item, record, root};
 use portcullis_local::{OpenError, Received, RootKey, Store, StoreError, StoreOptions};
 use portcullis_pii::{DeadLetter, DeadLetters, KeyStore, PageRequest, PutOutcome, Records};
+use portcullis_token::{KeyRingStore, RevocationStore};
 use portcullis_webhook::{ClaimCheck, ClaimCheckError, ItemQueue, Lane, Outgoing, QueueError, SendFailure};
 use redb::ReadableTable;
 
@@ -305,11 +306,36 @@ fn a_newer_schema_is_refused() {
     drop(home.open());
     let db = redb::Database::open(home.file()).unwrap();
     let txn = db.begin_write().unwrap();
-    txn.open_table(META).unwrap().insert("schema", 2u32.to_be_bytes().as_slice()).unwrap();
+    txn.open_table(META).unwrap().insert("schema", 3u32.to_be_bytes().as_slice()).unwrap();
     txn.commit().unwrap();
     drop(db);
     let refused = home.try_open(&root());
-    assert!(matches!(refused, Err(OpenError::NewerSchema { found: 2, supported: 1 })));
+    assert!(matches!(refused, Err(OpenError::NewerSchema { found: 3, supported: 2 })));
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_schema_is_brought_up_to_date() {
+    const META: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
+    let home = Home::new();
+    let store = home.open();
+    send(&store, &[item("a", "1")]).await;
+    drop(store);
+    let db = redb::Database::open(home.file()).unwrap();
+    let txn = db.begin_write().unwrap();
+    txn.open_table(META).unwrap().insert("schema", 1u32.to_be_bytes().as_slice()).unwrap();
+    let entries = redb::TableDefinition::<(u8, [u8; 16]), (i64, &[u8])>::new("entries");
+    let revocations = redb::TableDefinition::<u64, (i64, &[u8])>::new("revocations");
+    assert!(txn.delete_table(entries).unwrap() && txn.delete_table(revocations).unwrap());
+    txn.commit().unwrap();
+    drop(db);
+    let other = RootKey::from_bytes([9; 32]);
+    assert!(matches!(home.try_open(&other), Err(OpenError::WrongKey)), "not under another key");
+    for _ in 0..2 {
+        let store = home.open();
+        assert_eq!(KeyRingStore::load(&store).await.unwrap().1, 0);
+        assert_eq!(store.since(None).await.unwrap().items, []);
+        assert_eq!(ids(&store.receive(Lane::Text, 9).unwrap()), ["1"]);
+    }
 }
 
 #[tokio::test]

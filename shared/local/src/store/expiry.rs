@@ -1,9 +1,9 @@
-//! Dropping what has expired: records by their retention, claim checks by theirs.
+//! Dropping what has expired: records by their retention, claim checks by theirs, entries and revocations by their end.
 
 use redb::ReadableTable;
 
 use super::Fault;
-use super::tables::{self, EXPIRES_CLAIM, EXPIRES_RECORD};
+use super::tables::{self, EXPIRES_CLAIM, EXPIRES_ENTRY, EXPIRES_RECORD, EXPIRES_REVOCATION};
 use super::writer::Batch;
 use crate::seal::Tag;
 
@@ -20,6 +20,11 @@ pub(super) fn purge(batch: &mut Batch<'_>) -> Result<bool, Fault> {
         match kind {
             EXPIRES_RECORD => drop_record(batch, &key, now)?,
             EXPIRES_CLAIM => drop_claim(batch, &key, now)?,
+            EXPIRES_ENTRY => drop_entry(batch, &key)?,
+            EXPIRES_REVOCATION => {
+                let number = key.try_into().map(u64::from_be_bytes).map_err(|_| Fault::Row)?;
+                batch.tables.revocations()?.remove(number)?;
+            }
             _ => return Err(Fault::Row),
         }
     }
@@ -66,6 +71,19 @@ fn drop_claim(batch: &mut Batch<'_>, key: &[u8], now: i64) -> Result<(), Fault> 
     let expires = claims.get(tag)?.map(|row| row.value().0);
     if expires.is_some_and(|at| at <= now) {
         claims.remove(tag)?;
+    }
+    Ok(())
+}
+
+/// As for records: an entry that was put again with a later end lives on.
+fn drop_entry(batch: &mut Batch<'_>, key: &[u8]) -> Result<(), Fault> {
+    let (kind, tag) = key.split_first().ok_or(Fault::Row)?;
+    let place = (*kind, tag.try_into().map_err(|_| Fault::Row)?);
+    let now = batch.now;
+    let entries = batch.tables.entries()?;
+    let ends = entries.get(place)?.map(|row| row.value().0);
+    if ends.is_some_and(|at| at <= now) {
+        entries.remove(place)?;
     }
     Ok(())
 }

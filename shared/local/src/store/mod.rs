@@ -1,4 +1,5 @@
-//! The embedded database: both queues, the claim checks, the conversations, the keys and the dead letters in one file.
+//! The embedded database: both queues, the claim checks, the conversations, the keys, the dead letters and what the
+//! identity ports keep, in one file.
 //!
 //! One thread writes. It takes every request that waits at that moment into one transaction, so that many callers
 //! share one `fsync`; a request is answered after it. What is read comes straight from the file, and who gets which
@@ -7,12 +8,16 @@
 mod claims;
 mod dead_letters;
 mod dedup;
+mod entries;
 mod expiry;
+mod identity;
 mod index;
 mod keys;
 mod open;
 mod queue;
 mod records;
+mod revocations;
+mod rows;
 mod shared;
 mod tables;
 mod writer;

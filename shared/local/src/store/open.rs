@@ -147,7 +147,7 @@ pub(super) fn load(db: &Database) -> Result<Loaded, Fault> {
     Ok(Loaded { text, media, window, next_seq })
 }
 
-/// Marks a new file as ours, and refuses one that is not.
+/// Marks a new file as ours, brings an older one up to date, and refuses one that is not ours.
 fn check_schema(db: &Database, root: &RootKey) -> Result<(), OpenError> {
     let key_check = Tagger::new(root, "key-check").tag(&[]);
     let txn = db.begin_write().map_err(Fault::from)?;
@@ -161,7 +161,12 @@ fn check_schema(db: &Database, root: &RootKey) -> Result<(), OpenError> {
             return Err(OpenError::NewerSchema { found, supported: SCHEMA });
         }
         (Some(SCHEMA), Some(check)) if check == key_check => {}
-        (Some(SCHEMA), Some(_)) => return Err(OpenError::WrongKey),
+        // Every version so far only added tables.
+        (Some(_), Some(check)) if check == key_check => {
+            mark(&txn, &key_check)?;
+            return Ok(txn.commit().map_err(Fault::from)?);
+        }
+        (Some(_), Some(_)) => return Err(OpenError::WrongKey),
         _ => return Err(OpenError::Corrupt),
     }
     Ok(txn.abort().map_err(Fault::from)?)
@@ -186,6 +191,7 @@ fn mark(txn: &redb::WriteTransaction, key_check: &[u8]) -> Result<(), Fault> {
 }
 
 const FILE: &str = "portcullis.redb";
-const SCHEMA: u32 = 1;
+/// 1: queues, claim checks, conversations, keys, dead letters. 2: identity.
+const SCHEMA: u32 = 2;
 const SCHEMA_KEY: &str = "schema";
 const KEY_CHECK_KEY: &str = "key-check";

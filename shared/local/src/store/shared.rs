@@ -39,6 +39,9 @@ pub(super) struct StoreKeys {
     pub(super) dedup_tags: Tagger,
     pub(super) claim_tags: Tagger,
     pub(super) dead_tags: Tagger,
+    pub(super) entries: Sealer,
+    pub(super) entry_tags: Tagger,
+    pub(super) revocations: Sealer,
 }
 
 impl StoreKeys {
@@ -51,6 +54,9 @@ impl StoreKeys {
             dedup_tags: Tagger::new(root, "dedup"),
             claim_tags: Tagger::new(root, "claims"),
             dead_tags: Tagger::new(root, "dead"),
+            entries: Sealer::new(root, "entries"),
+            entry_tags: Tagger::new(root, "entries"),
+            revocations: Sealer::new(root, "revocations"),
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) const RECORDS: TableDefinition<'_, (&str, &str, &str), &[u8]> = Table
 pub(super) const PLACES: TableDefinition<'_, (&str, &str), (&str, i64)> = TableDefinition::new("places");
 /// Subject and conversation to when the last of their records expires, seconds since the Unix epoch.
 pub(super) const SUBJECTS: TableDefinition<'_, (&str, &str), i64> = TableDefinition::new("subjects");
-/// What expires when: seconds since the Unix epoch, [`EXPIRES_RECORD`] or [`EXPIRES_CLAIM`], and its key.
+/// What expires when: seconds since the Unix epoch, one of the `EXPIRES_…` numbers, and its key.
 pub(super) const EXPIRY: TableDefinition<'_, (i64, u8, &[u8]), ()> = TableDefinition::new("expiry");
 /// Purpose and version to the branch key.
 pub(super) const BRANCH_KEYS: TableDefinition<'_, (&str, u32), &[u8]> = TableDefinition::new("branch_keys");
@@ -33,9 +33,16 @@ pub(super) const SUBJECT_KEYS: TableDefinition<'_, (&str, &str), &[u8]> =
 pub(super) const DEAD: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("dead");
 /// Tag of a dead letter to its number: putting it aside twice keeps it once.
 pub(super) const DEAD_INDEX: TableDefinition<'_, Tag, u64> = TableDefinition::new("dead_index");
+/// Number of a [`super::entries::Kind`] and tag of the name to when it ends (milliseconds since the Unix epoch) and the
+/// sealed entry.
+pub(super) const ENTRIES: TableDefinition<'_, (u8, Tag), (i64, &[u8])> = TableDefinition::new("entries");
+/// Number to when it ends (milliseconds since the Unix epoch) and the sealed revocation.
+pub(super) const REVOCATIONS: TableDefinition<'_, u64, (i64, &[u8])> = TableDefinition::new("revocations");
 
 pub(super) const EXPIRES_RECORD: u8 = 0;
 pub(super) const EXPIRES_CLAIM: u8 = 1;
+pub(super) const EXPIRES_ENTRY: u8 = 2;
+pub(super) const EXPIRES_REVOCATION: u8 = 3;
 
 /// The lanes, in the order of their numbers on disk.
 pub(super) const LANES: [Lane; 2] = [Lane::Text, Lane::Media];
@@ -215,6 +222,8 @@ tables! {
     subject_keys: (&'static str, &'static str) => &'static [u8] = SUBJECT_KEYS,
     dead: u64 => &'static [u8] = DEAD,
     dead_index: Tag => u64 = DEAD_INDEX,
+    entries: (u8, Tag) => (i64, &'static [u8]) = ENTRIES,
+    revocations: u64 => (i64, &'static [u8]) = REVOCATIONS,
 }
 
 #[cfg(test)]
