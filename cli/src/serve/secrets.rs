@@ -68,7 +68,7 @@ impl WebhookSecret {
         let app = AppSecrets::new(self.app_secret.as_bytes(), None);
         let verified = verify(body, Some(&self.sign(body)), &app)
             .map_err(|_| Failure::usage("the body cannot be signed"))?;
-        let items = route(&verified, &key, SystemClock.now().as_millisecond())
+        let items = route(&verified, &key, SystemClock.now())
             .map_err(|_| Failure::refused("the body is not JSON"))?;
         let item = |item: &Routed<'_>| Item {
             queue: item.lane().as_str(),

@@ -199,7 +199,7 @@ async fn seal<P: Ports>(
     Ok(StoredRecord {
         conversation: message.conversation.clone().into_owned(),
         item: item_digest,
-        position: format!("{:013}#{sequence:0>20}", message.received_at.max(0)),
+        position: format!("{:013}#{:08}#{sequence:0>20}", message.received_at.max(0), message.place),
         subject,
         kind: message.kind.clone().into_owned(),
         class: class.class.as_str().to_owned(),

@@ -57,7 +57,7 @@ async fn poison_goes_to_the_dead_letters_with_its_reason_and_does_not_hold_up_it
     let good = message("c1", "wamid.1", Some(PHONE), "oi");
     let claim = |key: &str, sha: &str| {
         json!({"v": 1, "kind": "text", "id": "x", "dedup_id": "x", "conversation": "c1", "lane": "text",
-               "received_at": NOW, "body": {"claim": {"key": key, "bytes": 2, "sha256": sha}}})
+               "received_at": NOW, "place": 0, "body": {"claim": {"key": key, "bytes": 2, "sha256": sha}}})
         .to_string()
     };
     let unclaimed = claim("claims/gone", "00");
@@ -172,6 +172,24 @@ async fn what_concerns_no_person_is_stored_and_found_under_no_subject() {
     assert_eq!(b.records.all()[0].subject, None);
     let read = b.json("pii-reader", "GET", "/conversations/c9", "").await;
     assert_eq!(read["messages"][0]["item"]["text"]["body"], "limit raised");
+}
+
+#[tokio::test]
+async fn items_of_one_body_keep_its_order_whichever_queue_was_faster() {
+    let b = bench();
+    let of = |id: &str, place: u64| {
+        message("c1", id, Some(PHONE), id).replace(r#""place":0"#, &format!(r#""place":{place}"#))
+    };
+    // The picture is the body's first item, and its queue hands it out last.
+    let (second, first) = (of("wamid.text", 10), of("wamid.picture", 9));
+    let mut picture = arrived("c1", "900", &first);
+    picture.lane = Lane::Media;
+    assert_eq!(b.function.consume(&[arrived("c1", "1", &second)]).await, stored(1));
+    assert_eq!(b.function.consume(&[picture]).await, stored(1));
+    let mut records = b.records.all();
+    records.sort_by(|a, b| a.position.cmp(&b.position));
+    let places: Vec<_> = records.iter().map(|r| r.position.split('#').nth(1).unwrap()).collect();
+    assert_eq!(places, ["00000009", "00000010"]);
 }
 
 #[tokio::test]

@@ -165,7 +165,7 @@ impl<P: Ports> WebhookFunction<P> {
         let raw = Raw::of(request)?;
         let known = self.secrets(started).await?;
         let (webhook, known) = self.verify(&raw, request.signature.as_deref(), known).await?;
-        let items = route(&webhook, &known.secrets.conversations, started.as_millisecond())
+        let items = route(&webhook, &known.secrets.conversations, started)
             .map_err(|_| Refusal::NotJson)?;
         let tally = Tally::of(&items);
         let Parts { queue, claims, settings, clock, metrics, .. } = &self.parts;

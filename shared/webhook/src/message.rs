@@ -24,6 +24,9 @@ pub struct QueueMessage<'a> {
     pub lane: crate::Lane,
     /// When the validator accepted it, milliseconds since the Unix epoch.
     pub received_at: i64,
+    /// Its place in that millisecond: 100 000 times the microsecond, and the item's number in its body. Text and media of
+    /// one body travel on queues of their own, and this tells which came first.
+    pub place: u64,
     /// The item, or where it is kept.
     #[serde(borrow)]
     pub body: Body<'a>,

@@ -14,6 +14,8 @@
 
 use std::borrow::Cow;
 
+use portcullis_base::Timestamp;
+
 use crate::batch::{Batch, Change, Contacts, Draft, Halt, Shape};
 use crate::identity::{self, Anonymous};
 use crate::json::{NotJson, Reader};
@@ -24,16 +26,19 @@ use crate::{ConversationKey, Kind, Party, Pseudonym, Routed, VerifiedWebhook};
 /// fewer than this.
 pub const MAX_ITEMS: usize = 20_000;
 
+/// Room for the items of one microsecond: those without a sender stand after the others, one for each contact.
+const PLACES: u64 = 100_000;
+
 /// Routes every item of a verified body, in the order of the body.
 ///
-/// `received_at` is in milliseconds since the Unix epoch. Work and memory are linear in the size of the body.
+/// Work and memory are linear in the size of the body.
 ///
 /// # Errors
 /// When the body is not JSON.
 pub fn route<'a>(
     webhook: &VerifiedWebhook<'a>,
     key: &ConversationKey,
-    received_at: i64,
+    accepted: Timestamp,
 ) -> Result<Vec<Routed<'a>>, NotJson> {
     let reader = webhook.reader()?;
     let batch = match Batch::read(reader.clone(), MAX_ITEMS) {
@@ -41,7 +46,9 @@ pub fn route<'a>(
         Err(Halt::NotJson) => return Err(NotJson),
         Err(Halt::TooMany) => Batch::whole(checked(reader)?),
     };
-    let mut router = Router { key, received_at, anonymous: Anonymous::default(), last: None };
+    let received_at = accepted.as_millisecond();
+    let micros = accepted.as_microsecond().rem_euclid(1000).unsigned_abs();
+    let mut router = Router { key, received_at, place: micros * PLACES, anonymous: Anonymous::default(), last: None };
     let Batch { drafts, changes, mut contacts } = batch;
     let mut items: Vec<Routed<'a>> = Vec::with_capacity(drafts.len());
     for draft in &drafts {
@@ -63,6 +70,8 @@ fn checked(mut reader: Reader<'_>) -> Result<&str, NotJson> {
 struct Router<'k, 'a> {
     key: &'k ConversationKey,
     received_at: i64,
+    /// Of the next item.
+    place: u64,
     anonymous: Anonymous,
     /// The last pseudonym made: neighbours in a batch are often of one conversation.
     last: Option<(Cow<'a, str>, usize, Pseudonym)>,
@@ -84,12 +93,15 @@ impl<'a> Router<'_, 'a> {
             _ => change.field.clone(),
         };
         let (id, dedup_id) = self.identify(draft, change, kind, field.as_deref());
+        let place = self.place;
+        self.place += 1;
         Routed {
             kind,
             id,
             dedup_id,
             conversation: self.conversation(draft, change, subject.as_ref()),
             received_at: self.received_at,
+            place,
             timestamp: draft.head.timestamp.and_then(|t| t.parse().ok()),
             account: change.account.clone(),
             phone_number_id: change.phone_number_id.clone(),

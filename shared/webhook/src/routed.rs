@@ -20,6 +20,8 @@ pub struct Routed<'a> {
     pub conversation: Pseudonym,
     /// When the validator accepted it, milliseconds since the Unix epoch.
     pub received_at: i64,
+    /// As in [`crate::QueueMessage::place`].
+    pub place: u64,
     /// As in [`crate::MessageContext::subject`].
     pub subject: Option<Cow<'a, str>>,
     /// As in [`crate::MessageContext::timestamp`].
@@ -99,6 +101,8 @@ impl Routed<'_> {
         out.push_str(self.lane().as_str());
         out.push_str(r#"","received_at":"#);
         write_integer(&mut out, self.received_at);
+        out.push_str(r#","place":"#);
+        write_number(&mut out, self.place);
         out.push_str(r#","body":"#);
         body(&mut out);
         out.push('}');

@@ -8,6 +8,7 @@
 
 use std::collections::HashSet;
 
+use portcullis_base::Timestamp;
 use portcullis_webhook::{
     AppSecrets, Body, ConversationKey, Lane, MAX_ITEMS, NotJson, QueueMessage, Routed, json, route, sign,
     verify, verify_decoded,
@@ -17,6 +18,10 @@ use serde_json::{Value, json};
 
 const NOW: i64 = 1_701_841_400_000;
 
+fn accepted() -> Timestamp {
+    Timestamp::from_microsecond(NOW * 1000 + 7).unwrap()
+}
+
 fn key() -> ConversationKey {
     ConversationKey::new(&[7; 32]).unwrap()
 }
@@ -24,7 +29,7 @@ fn key() -> ConversationKey {
 fn with_items<T>(raw: &[u8], look: impl FnOnce(Result<Vec<Routed<'_>>, NotJson>) -> T) -> T {
     let secrets = AppSecrets::new(b"secret", None);
     let webhook = verify(raw, Some(&sign(raw, b"secret")), &secrets).unwrap();
-    look(route(&webhook, &key(), NOW))
+    look(route(&webhook, &key(), accepted()))
 }
 
 /// One readable line an item: `lane kind id dedup_id subject field item`.
@@ -452,6 +457,8 @@ fn queue_form_is_what_the_consumer_reads() {
             (sent.dedup_id.as_str(), sent.group.as_str())
         );
         assert_eq!((message.lane, message.received_at), (Lane::Text, NOW));
+        // Microsecond 7 of the millisecond, first item.
+        assert_eq!(message.place, 700_000);
         let Body::Inline(context) = message.body else { panic!("inline") };
         assert_eq!(context.subject.as_deref(), Some("55"));
         assert_eq!(context.timestamp, Some(1_701_841_300));
@@ -680,7 +687,7 @@ proptest! {
         let header = sign(raw.as_bytes(), b"secret");
         if let Some(json::LongText::Decoded(decoded)) = json::Reader::new(&event).long_text().unwrap() {
             let webhook = verify_decoded(&decoded, Some(&header), &secrets).unwrap();
-            let nested = route(&webhook, &key(), NOW).unwrap();
+            let nested = route(&webhook, &key(), accepted()).unwrap();
             with_items(raw.as_bytes(), |items| { prop_assert_eq!(&items.unwrap(), &nested); Ok(()) })?;
         }
     }

@@ -4,6 +4,7 @@
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use futures_util::FutureExt;
+use portcullis_base::Timestamp;
 use portcullis_lambda::SystemClock;
 use portcullis_local::memory::Keys;
 use portcullis_local::{LocalKeyWrapper, RootKey};
@@ -47,7 +48,7 @@ fn webhook_routing(bencher: Bencher<'_, '_>, size: usize) {
     let key = ConversationKey::new(&[7; 32]).expect("a key");
     let verified = verify(&body, Some(&header), &secrets).expect("signed");
     bencher.counter(BytesCount::new(body.len())).bench_local(|| {
-        route(&verified, &key, 0).expect("JSON").iter().map(|item| item.inline().body.len()).sum::<usize>()
+        route(&verified, &key, Timestamp::UNIX_EPOCH).expect("JSON").iter().map(|item| item.inline().body.len()).sum::<usize>()
     });
 }
 

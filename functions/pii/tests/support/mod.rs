@@ -104,7 +104,7 @@ impl Bench {
 pub(crate) fn message(conversation: &str, id: &str, subject: Option<&str>, text: &str) -> String {
     json!({
         "v": 1, "kind": "text", "id": id, "dedup_id": id, "conversation": conversation, "lane": "text",
-        "received_at": NOW, "body": {"inline": {
+        "received_at": NOW, "place": 0, "body": {"inline": {
             "subject": subject, "timestamp": 1_700_000_000, "account": "1", "phone_number_id": "2", "field": "messages",
             "contact": {"profile": {"name": "Ana Souza"}, "wa_id": subject},
             "item": {"id": id, "from": subject, "type": "text", "text": {"body": text}},
