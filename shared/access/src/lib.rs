@@ -2,12 +2,18 @@
 
 mod action;
 mod file;
+mod gateway;
 mod identity;
+mod policy;
 mod roles;
 mod routes;
 
 pub use action::{Action, ActionError};
 pub use file::FileError;
+pub use gateway::{GuardError, MethodArn, PolicyDocument, PolicyTooLarge, RouteGuard};
 pub use identity::{AuthMethod, Grant, Identities, IdentitiesError, Identity};
+pub use policy::{
+    AccessDecision, ApprovalFacts, Because, Circumstances, PolicyError, PolicySet, PolicyText, Principal,
+};
 pub use roles::{Role, Roles};
 pub use routes::{Method, PathTemplate, Route, RouteAccess, Routes};

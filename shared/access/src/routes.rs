@@ -51,6 +51,11 @@ impl PathTemplate {
         self.0.split('/').skip(1).map(|s| (!s.starts_with('{')).then_some(s))
     }
 
+    /// The path with `*` for every parameter.
+    pub(crate) fn wildcard(&self) -> String {
+        self.segments().fold(String::new(), |path, segment| path + "/" + segment.unwrap_or("*"))
+    }
+
     /// Whether a request's path, without the stage and still encoded, is of this form. A parameter takes one segment
     /// that is not empty.
     pub fn matches(&self, path: &str) -> bool {
@@ -141,6 +146,9 @@ impl Routes {
             if routes.iter().any(|r| same_requests(r, &route)) {
                 return Err(FileError::Twice(route.to_string()));
             }
+            if routes.iter().any(|r| reach_each_other(r, &route)) {
+                return Err(FileError::entry(route.to_string(), "an IAM policy cannot tell it from another"));
+            }
             routes.push(route);
         }
         Ok(Self(routes))
@@ -170,6 +178,48 @@ impl Routes {
 /// Whether both stand for exactly the same requests.
 fn same_requests(a: &Route, b: &Route) -> bool {
     a.method == b.method && a.path.segments().eq(b.path.segments())
+}
+
+/// Whether there is a text that both match when their parameters stand for any text, slashes included, as they do in an
+/// IAM policy. Such routes could be allowed and refused apart from each other by no policy.
+fn reach_each_other(a: &Route, b: &Route) -> bool {
+    let guarded = a.action().is_some() && b.action().is_some();
+    a.method == b.method
+        && guarded
+        && a.action() != b.action()
+        && meet(a.path.wildcard().as_bytes(), b.path.wildcard().as_bytes())
+}
+
+/// Whether some text matches both patterns. `reach` holds where in `b` one may stand after what was read of `a`.
+fn meet(a: &[u8], b: &[u8]) -> bool {
+    let mut reach = vec![false; b.len() + 1];
+    open(&mut reach, 0, b);
+    for byte in a {
+        let mut next = vec![false; b.len() + 1];
+        for at in (0..reach.len()).filter(|at| reach.get(*at) == Some(&true)) {
+            match (byte, b.get(at)) {
+                // Any text: everything after this is within reach.
+                (b'*', _) => (at..next.len()).for_each(|to| open(&mut next, to, b)),
+                (_, Some(b'*')) => open(&mut next, at, b),
+                (one, Some(other)) if one == other => open(&mut next, at + 1, b),
+                _ => {}
+            }
+        }
+        reach = next;
+    }
+    reach.last() == Some(&true)
+}
+
+/// Marks a place, and those behind the stars that follow it, which may stand for nothing.
+fn open(reach: &mut [bool], at: usize, b: &[u8]) {
+    for place in at..reach.len() {
+        if let Some(place) = reach.get_mut(place) {
+            *place = true;
+        }
+        if b.get(place) != Some(&b'*') {
+            break;
+        }
+    }
 }
 
 #[derive(Deserialize)]
