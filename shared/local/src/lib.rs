@@ -1,6 +1,7 @@
 //! The ports over memory, files and an embedded database: what the stack runs on with no account.
 
 mod codec;
+mod development;
 mod key_wrapper;
 pub mod memory;
 mod root;
@@ -13,4 +14,6 @@ pub use key_wrapper::LocalKeyWrapper;
 pub use root::{RootKey, RootKeyError};
 pub use sealer::LocalSealer;
 pub use secrets::{EnvSecrets, FileSecrets, SecretsDirError};
-pub use store::{DeadLetterEntry, Depth, Handle, OpenError, Received, Store, StoreError, StoreOptions};
+pub use store::{
+    AuditPage, DeadLetterEntry, Depth, Handle, OpenError, Received, Store, StoreError, StoreOptions,
+};
