@@ -27,7 +27,8 @@ struct SignatureKey {
 }
 
 impl SignatureKeys {
-    /// Reads a key set: the rules of [`Jwks::parse`], but secret (`oct`) keys are taken where all are secret.
+    /// Reads a key set: the rules of [`Jwks::parse`], but secret (`oct`) keys are taken where all are secret, and two keys
+    /// of one type and name are refused even where one of them is of no use: the name then says nothing.
     ///
     /// # Errors
     /// As [`Jwks::parse`], and for a set that mixes secret and public keys: it invites confusing one with the other.
@@ -45,8 +46,16 @@ impl SignatureKeys {
         }
         let mut keys: Vec<SignatureKey> = Vec::new();
         let (mut secret, mut public) = (false, false);
+        let mut names: Vec<(&str, Option<&str>)> = Vec::new();
         for item in items {
             let Value::Object(item) = item else { return Err(JwksError::Malformed) };
+            if let Ok(Some(kid)) = item.text("kid") {
+                let name = (kid, item.text("kty").ok().flatten());
+                if names.contains(&name) {
+                    return Err(JwksError::DuplicateKid);
+                }
+                names.push(name);
+            }
             let is_secret = item.text("kty") == Ok(Some("oct"));
             (secret, public) = (secret || is_secret, public || !is_secret);
             match RawJwk::read(item, Secrets::Allowed).and_then(SignatureKey::new) {
