@@ -1,5 +1,6 @@
 //! `portcullis`: the stack on a laptop, and its pieces as commands.
 
+mod access;
 mod config;
 mod detect;
 mod failure;
@@ -38,6 +39,9 @@ enum Command {
     /// Find, encrypt and decrypt personal data.
     #[command(subcommand)]
     Pii(pii::Command),
+    /// Say who may do what, and why.
+    #[command(subcommand)]
+    Access(access::Command),
     /// Judge CloudTrail records by the detection rules: one line per hit (event id, time, principal, rule id, title,
     /// severity, ATT&CK techniques, incident type).
     Detect(detect::Args),
@@ -69,6 +73,7 @@ async fn run(command: Command, output: &Output, environment: &Environment) -> Re
         Command::Serve(args) => serve::run(args, output, environment).await,
         Command::Webhook(command) => webhook::run(command, output, environment).await,
         Command::Pii(command) => pii::run(command, output, environment).await,
+        Command::Access(command) => access::run(&command, output),
         Command::Detect(args) => detect::run(&args, output, &portcullis_lambda::SystemClock).await,
     }
 }
