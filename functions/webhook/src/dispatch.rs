@@ -63,7 +63,9 @@ pub(crate) async fn dispatch<Q: ItemQueue, B: ClaimCheck>(
     within: Duration,
     tally: &Tally,
 ) -> Result<(), DispatchError> {
-    let sender = Sender { queue, claims, settings, tally, stop: AtomicBool::new(false) };
+    let stop = AtomicBool::new(false);
+    let refused = AtomicBool::new(false);
+    let sender = Sender { queue, claims, settings, tally, stop, refused };
     let mut work = pin!(sender.send(items));
     // Where the queue answers at once, as an embedded one does, no timer need be made.
     if let Poll::Ready(sent) = poll!(work.as_mut()) {
@@ -77,18 +79,22 @@ struct Sender<'s, Q, B> {
     claims: &'s B,
     settings: &'s SendSettings,
     tally: &'s Tally,
-    /// Set by the first failure: the others finish their call and send no more.
+    /// Set by the first failure that is not one entry's own: the others finish their call and send no more.
     stop: AtomicBool,
+    /// Set when the queue refused an entry for good: its conversation ends there, the others go on.
+    refused: AtomicBool,
 }
 
 impl<Q: ItemQueue, B: ClaimCheck> Sender<'_, Q, B> {
     async fn send(&self, items: &[Routed<'_>]) -> Result<(), DispatchError> {
         if let [only] = items {
             let entry = self.entry(only).await?;
-            return self.call(only.lane(), vec![entry]).await;
+            self.call(only.lane(), vec![entry]).await?;
+        } else {
+            let (text, media) = join(self.lane(Lane::Text, items), self.lane(Lane::Media, items)).await;
+            text.and(media)?;
         }
-        let (text, media) = join(self.lane(Lane::Text, items), self.lane(Lane::Media, items)).await;
-        text.and(media)
+        if self.refused.load(Ordering::Relaxed) { Err(DispatchError::Refused) } else { Ok(()) }
     }
 
     async fn lane(&self, lane: Lane, items: &[Routed<'_>]) -> Result<(), DispatchError> {
@@ -108,13 +114,16 @@ impl<Q: ItemQueue, B: ClaimCheck> Sender<'_, Q, B> {
                 break;
             }
             let (groups, entries): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-            self.call(lane, entries).await?;
+            let refused = self.call(lane, entries).await?;
+            // What comes after a refused entry would overtake it when Meta sends it again.
+            let ended: Vec<_> = refused.iter().filter_map(|place| groups.get(*place).copied()).collect();
+            carry = carry.filter(|(group, _)| !ended.contains(group));
             let carried = carry.as_ref().map(|(group, _)| *group);
             let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
             // What is carried goes before the rest of its conversation: nobody else may take that yet.
             groups
                 .into_iter()
-                .filter(|group| Some(*group) != carried)
+                .filter(|group| Some(*group) != carried && !ended.contains(group))
                 .for_each(|group| line.give_back(group));
         }
         Ok(())
@@ -169,21 +178,32 @@ impl<Q: ItemQueue, B: ClaimCheck> Sender<'_, Q, B> {
         Ok(item.claimed(&claim.ticket))
     }
 
-    /// Sends entries until each was accepted.
-    async fn call(&self, lane: Lane, mut entries: Vec<Outgoing>) -> Result<(), DispatchError> {
-        let mut tries = 0;
+    /// Sends entries until each was accepted or refused for good. Gives the places of those that were refused.
+    async fn call(&self, lane: Lane, entries: Vec<Outgoing>) -> Result<Vec<usize>, DispatchError> {
+        let mut places: Vec<usize> = (0..entries.len()).collect();
+        let (mut entries, mut refused, mut tries) = (entries, Vec::new(), 0);
         loop {
             match self.queue.send_batch(lane, &entries).await {
-                Ok(failures) if failures.is_empty() => return Ok(()),
-                Ok(failures) if failures.iter().all(|f| f.retryable) => {
-                    let mut index = 0..;
-                    entries.retain(|_| index.next().is_some_and(|i| failures.iter().any(|f| f.index == i)));
+                Ok(failures) if failures.is_empty() => return Ok(refused),
+                Ok(failures) => {
+                    let failed: Vec<_> = failures.iter().filter(|f| f.index < entries.len()).collect();
                     // An answer that names no entry of ours says nothing about which were accepted.
-                    if entries.is_empty() {
+                    if failed.len() < failures.len() {
                         return Err(self.fail(DispatchError::Refused));
                     }
+                    let for_good = failed.iter().filter(|f| !f.retryable).filter_map(|f| places.get(f.index));
+                    refused.extend(for_good.copied());
+                    let again = |i: usize| failed.iter().any(|f| f.index == i && f.retryable);
+                    keep(&mut entries, again);
+                    keep(&mut places, again);
+                    if !refused.is_empty() {
+                        self.refused.store(true, Ordering::Relaxed);
+                    }
+                    if entries.is_empty() {
+                        return Ok(refused);
+                    }
                 }
-                Ok(_) | Err(QueueError::Refused) => return Err(self.fail(DispatchError::Refused)),
+                Err(QueueError::Refused) => return Err(self.fail(DispatchError::Refused)),
                 Err(QueueError::Unavailable) => {}
             }
             self.pause(&mut tries).await?;
@@ -208,6 +228,12 @@ impl<Q: ItemQueue, B: ClaimCheck> Sender<'_, Q, B> {
         self.stop.store(true, Ordering::Relaxed);
         error
     }
+}
+
+/// Keeps the items at these indexes.
+fn keep<T>(items: &mut Vec<T>, at: impl Fn(usize) -> bool) {
+    let mut index = 0..;
+    items.retain(|_| index.next().is_some_and(&at));
 }
 
 /// 0 to 1 for 0 to 1023.
