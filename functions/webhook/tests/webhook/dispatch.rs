@@ -125,6 +125,16 @@ async fn what_is_not_queued_is_answered_with_503() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_entry_that_is_refused_for_good_holds_up_its_own_conversation_alone() {
+    let bench = bench();
+    bench.queue.fail_entries(vec![SendFailure { index: 2, retryable: false }]);
+    assert_eq!(bench.status(&post(&batch(&messages(25, 3)))).await, 503);
+    let mut lengths: Vec<_> = by_group(&bench.queue).values().map(Vec::len).collect();
+    lengths.sort_unstable();
+    assert_eq!(lengths, [3; 24], "the conversation of the refused entry is not there, all others are whole");
+}
+
+#[tokio::test(start_paused = true)]
 async fn metas_retry_after_a_503_completes_the_batch_without_doubles() {
     let bench = bench();
     bench.queue.fail_entries(vec![SendFailure { index: 4, retryable: false }]);
