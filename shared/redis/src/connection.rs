@@ -10,7 +10,7 @@ use portcullis_base::ExposeSecret;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue,
-    IntoConnectionInfo, RedisConnectionInfo, Script, ServerErrorKind, TlsCertificates,
+    IntoConnectionInfo, RedisConnectionInfo, Script, ServerErrorKind, TlsCertificates, ToRedisArgs,
 };
 
 use crate::{RedisError, RedisSettings};
@@ -63,19 +63,19 @@ impl Redis {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Runs a script on one key, loading it where the server does not have it, within the time of the settings.
+    /// Runs a script on these keys, loading it where the server does not have it, within the time of the settings.
     ///
     /// A call on a connection that turns out to be broken is made once more on a new one: it may run twice.
-    pub(crate) async fn run<T: FromRedisValue>(
+    pub(crate) async fn run<T: FromRedisValue, A: ToRedisArgs>(
         &self,
         script: &Script,
-        key: &str,
-        arguments: &[i64],
+        keys: &[String],
+        arguments: &[A],
     ) -> Result<T, Failure> {
         let call = async {
-            match self.attempt(script, key, arguments, None).await {
+            match self.attempt(script, keys, arguments, None).await {
                 Err((error, Some(broken))) if is_broken(&error) => {
-                    self.attempt(script, key, arguments, Some(broken)).await
+                    self.attempt(script, keys, arguments, Some(broken)).await
                 }
                 answer => answer,
             }
@@ -95,18 +95,21 @@ impl Redis {
     }
 
     /// One attempt. Its error comes with the number of the connection it was made on, if there was one.
-    async fn attempt<T: FromRedisValue>(
+    async fn attempt<T: FromRedisValue, A: ToRedisArgs>(
         &self,
         script: &Script,
-        key: &str,
-        arguments: &[i64],
+        keys: &[String],
+        arguments: &[A],
         broken: Option<u64>,
     ) -> Result<T, (redis::RedisError, Option<u64>)> {
         let Numbered { number, mut connection } =
             self.connection(broken).await.map_err(|error| (error, None))?;
-        let mut invocation = script.key(key);
+        let mut invocation = script.prepare_invoke();
+        for key in keys {
+            invocation.key(key);
+        }
         for argument in arguments {
-            invocation.arg(*argument);
+            invocation.arg(argument);
         }
         match invocation.invoke_async(&mut connection).await {
             Ok(value) => Ok(value),

@@ -4,10 +4,12 @@
 //! For one server, or a primary with replicas behind one address; also ElastiCache serverless, whose address answers
 //! for all keys. Not for a client-side cluster: redirections are not followed.
 
+mod audit;
 mod connection;
 mod limits;
 mod settings;
 
+pub use audit::{RedisAudit, RedisAuditSettings};
 pub use connection::Redis;
 pub use limits::RedisLimits;
 pub use settings::{RedisError, RedisSettings};

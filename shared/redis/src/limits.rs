@@ -30,9 +30,9 @@ impl RedisLimits {
 impl LimitStore for RedisLimits {
     async fn take(&self, key: &str, ask: &Ask) -> Result<Taken, StoreError> {
         let arguments = arguments(ask)?;
-        let key = format!("{PREFIX}{key}");
+        let keys = [format!("{PREFIX}{key}")];
         let (granted, tat): (u32, i64) =
-            self.redis.run(&self.script, &key, &arguments).await.map_err(|failure| match failure {
+            self.redis.run(&self.script, &keys, &arguments).await.map_err(|failure| match failure {
                 Failure::Transient => StoreError::Unavailable,
                 Failure::Rejected => StoreError::Refused,
                 Failure::Malformed => StoreError::Malformed,

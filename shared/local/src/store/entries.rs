@@ -17,6 +17,7 @@ pub(super) enum Kind {
     Approval = 4,
     ClientSecrets = 5,
     Failures = 6,
+    ApiKey = 7,
 }
 
 /// What a decision on an entry comes to.

@@ -1,5 +1,7 @@
-//! The identity ports: key ring, sealed keys, refresh families, replay window, approvals, client secrets, lockouts.
+//! The identity ports: key ring, sealed keys, refresh families, replay window, approvals, client secrets, lockouts, API
+//! keys.
 
+use portcullis_access::{ApiKey, ApiKeyStore, KnownApiKey};
 use portcullis_base::Timestamp;
 use portcullis_token::{
     Approval, Approvals, ClientSecretStore, Failures, Family, FamilyId, KeyRing, KeyRingStore, KnownSecrets,
@@ -170,6 +172,26 @@ impl Lockouts for Store {
 
     async fn clear(&self, key: &str) -> Result<(), TokenStoreError> {
         Ok(self.change_entry(Kind::Failures, &[key], |_| Ok(Change::Remove(()))).await?)
+    }
+}
+
+impl ApiKeyStore for Store {
+    async fn load(&self, id: &str) -> Result<Option<KnownApiKey>, TokenStoreError> {
+        let Some(row) = self.entry(Kind::ApiKey, &[id])? else { return Ok(None) };
+        rows::decode_api_key(&row).map(Some).ok_or(TokenStoreError::Malformed)
+    }
+
+    async fn replace(&self, key: &ApiKey, expected: u64) -> Result<bool, TokenStoreError> {
+        let row = rows::encode_api_key(key, expected.saturating_add(1));
+        check_size(&row)?;
+        let replace = move |there: Option<Vec<u8>>| {
+            let version = match there {
+                None => 0,
+                Some(row) => rows::decode_api_key(&row).ok_or(Fault::Row)?.version,
+            };
+            Ok(if version == expected { put(row.clone(), FOR_EVER, true) } else { Change::Keep(false) })
+        };
+        Ok(self.change_entry(Kind::ApiKey, &[&key.id], replace).await?)
     }
 }
 

@@ -5,6 +5,7 @@
 //! share one `fsync`; a request is answered after it. What is read comes straight from the file, and who gets which
 //! message next is decided in memory ([`index`]), so receiving costs no transaction at all.
 
+mod audit;
 mod claims;
 mod dead_letters;
 mod dedup;
@@ -36,6 +37,7 @@ use crate::RootKey;
 use shared::Shared;
 use writer::{Batch, Envelope, Job, Task};
 
+pub use audit::AuditPage;
 pub use dead_letters::DeadLetterEntry;
 pub use open::OpenError;
 pub use queue::{Depth, Handle, Received};

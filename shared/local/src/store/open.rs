@@ -191,7 +191,7 @@ fn mark(txn: &redb::WriteTransaction, key_check: &[u8]) -> Result<(), Fault> {
 }
 
 const FILE: &str = "portcullis.redb";
-/// 1: queues, claim checks, conversations, keys, dead letters. 2: identity.
-const SCHEMA: u32 = 2;
+/// 1: queues, claim checks, conversations, keys, dead letters. 2: identity. 3: audit.
+const SCHEMA: u32 = 3;
 const SCHEMA_KEY: &str = "schema";
 const KEY_CHECK_KEY: &str = "key-check";

@@ -1,8 +1,9 @@
 //! The layout of the entries of identity.
 
+use portcullis_access::{ApiKey, KnownApiKey};
 use portcullis_base::Timestamp;
 use portcullis_token::{
-    Approval, Failures, Family, KeyRing, KnownSecrets, Revocation, RevocationTarget, SecretHash,
+    Approval, Failures, Family, KeyRing, KnownSecrets, Revocation, RevocationTarget, Scope, SecretHash,
     StoredSecrets,
 };
 
@@ -86,23 +87,54 @@ pub(super) fn decode_approval(row: &[u8]) -> Option<Approval> {
 }
 
 pub(super) fn encode_secrets(secrets: &StoredSecrets, version: u64) -> Vec<u8> {
-    let row = writer().u64(version).text(&secrets.current.to_hex());
-    match &secrets.other {
-        None => row.u8(0).finish(),
-        Some((hash, until)) => row.u8(1).text(&hash.to_hex()).i64(until.as_millisecond()).finish(),
-    }
+    put_secrets(writer().u64(version), secrets).finish()
 }
 
 /// Reads [`encode_secrets`].
 pub(super) fn decode_secrets(row: &[u8]) -> Option<KnownSecrets> {
     let mut r = RowReader::new(row);
-    let (version, current) = (r.u64()?, SecretHash::parse(r.text()?)?);
-    let other = match r.bool()? {
-        false => None,
-        true => Some((SecretHash::parse(r.text()?)?, r.time()?)),
+    let (version, secrets) = (r.u64()?, r.secrets()?);
+    r.end()?;
+    Some(KnownSecrets { secrets, version })
+}
+
+fn put_secrets(row: RowWriter, secrets: &StoredSecrets) -> RowWriter {
+    let row = row.text(&secrets.current.to_hex());
+    match &secrets.other {
+        None => row.u8(0),
+        Some((hash, until)) => row.u8(1).text(&hash.to_hex()).i64(until.as_millisecond()),
+    }
+}
+
+pub(super) fn encode_api_key(key: &ApiKey, version: u64) -> Vec<u8> {
+    let row =
+        writer().u64(version).text(&key.id).text(&key.owner).text(&key.scopes.to_string()).text(&key.tier);
+    let row = put_secrets(row, &key.secrets);
+    [key.expires_at, key.revoked_at].iter().fold(row, put_time).finish()
+}
+
+/// Reads [`encode_api_key`].
+pub(super) fn decode_api_key(row: &[u8]) -> Option<KnownApiKey> {
+    let mut r = RowReader::new(row);
+    let version = r.u64()?;
+    let key = ApiKey {
+        id: r.text()?.to_owned(),
+        owner: r.text()?.to_owned(),
+        scopes: Scope::parse(r.text()?).ok()?,
+        tier: r.text()?.to_owned(),
+        secrets: r.secrets()?,
+        expires_at: r.optional_time()?,
+        revoked_at: r.optional_time()?,
     };
     r.end()?;
-    Some(KnownSecrets { secrets: StoredSecrets { current, other }, version })
+    Some(KnownApiKey { key, version })
+}
+
+fn put_time(row: RowWriter, time: &Option<Timestamp>) -> RowWriter {
+    match time {
+        None => row.u8(0),
+        Some(time) => row.u8(1).i64(time.as_millisecond()),
+    }
 }
 
 /// Failures, and from when on they are forgotten (milliseconds since the Unix epoch).
@@ -158,6 +190,16 @@ impl RowReader<'_> {
             1 => Some(true),
             _ => None,
         }
+    }
+
+    fn secrets(&mut self) -> Option<StoredSecrets> {
+        let current = SecretHash::parse(self.text()?)?;
+        let other = if self.bool()? { Some((SecretHash::parse(self.text()?)?, self.time()?)) } else { None };
+        Some(StoredSecrets { current, other })
+    }
+
+    fn optional_time(&mut self) -> Option<Option<Timestamp>> {
+        if self.bool()? { self.time().map(Some) } else { Some(None) }
     }
 
     fn time(&mut self) -> Option<Timestamp> {
@@ -226,6 +268,25 @@ mod tests {
             exact(&row, decode_secrets, &known);
             // `Debug` shows no hash.
             assert_eq!(encode_secrets(&decode_secrets(&row).unwrap().secrets, 9), row);
+        }
+    }
+
+    #[test]
+    fn api_keys() {
+        let hash = SecretHash::parse(&"a".repeat(64)).unwrap();
+        let whole = ApiKey {
+            id: "abcdefgh".into(),
+            owner: "svc.bff".into(),
+            scopes: Scope::parse("read:signals write:insights").unwrap(),
+            tier: "standard".into(),
+            secrets: StoredSecrets { current: hash.clone(), other: Some((hash, at(7))) },
+            expires_at: Some(at(8)),
+            revoked_at: Some(at(9)),
+        };
+        let bare = ApiKey { scopes: Scope::default(), expires_at: None, revoked_at: None, ..whole.clone() };
+        for key in [whole, bare] {
+            let row = encode_api_key(&key, 3);
+            exact(&row, decode_api_key, &KnownApiKey { key, version: 3 });
         }
     }
 

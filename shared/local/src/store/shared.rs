@@ -42,6 +42,7 @@ pub(super) struct StoreKeys {
     pub(super) entries: Sealer,
     pub(super) entry_tags: Tagger,
     pub(super) revocations: Sealer,
+    pub(super) audit: Sealer,
 }
 
 impl StoreKeys {
@@ -57,6 +58,7 @@ impl StoreKeys {
             entries: Sealer::new(root, "entries"),
             entry_tags: Tagger::new(root, "entries"),
             revocations: Sealer::new(root, "revocations"),
+            audit: Sealer::new(root, "audit"),
         }
     }
 }

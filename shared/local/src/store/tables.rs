@@ -38,6 +38,8 @@ pub(super) const DEAD_INDEX: TableDefinition<'_, Tag, u64> = TableDefinition::ne
 pub(super) const ENTRIES: TableDefinition<'_, (u8, Tag), (i64, &[u8])> = TableDefinition::new("entries");
 /// Number to when it ends (milliseconds since the Unix epoch) and the sealed revocation.
 pub(super) const REVOCATIONS: TableDefinition<'_, u64, (i64, &[u8])> = TableDefinition::new("revocations");
+/// Record id -> the sealed record. Ids sort by time.
+pub(super) const AUDIT: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("audit");
 
 pub(super) const EXPIRES_RECORD: u8 = 0;
 pub(super) const EXPIRES_CLAIM: u8 = 1;
@@ -224,6 +226,7 @@ tables! {
     dead_index: Tag => u64 = DEAD_INDEX,
     entries: (u8, Tag) => (i64, &'static [u8]) = ENTRIES,
     revocations: u64 => (i64, &'static [u8]) = REVOCATIONS,
+    audit: [u8; 16] => &'static [u8] = AUDIT,
 }
 
 #[cfg(test)]
