@@ -3,6 +3,7 @@
 //! A suite assumes no more than the port's documentation says, and only fresh names: it runs over tables and queues
 //! that hold other things. It panics where the adapter breaks the contract.
 
+pub mod audit;
 pub mod claim_check;
 pub mod correlation;
 pub mod dead_letters;

@@ -1,5 +1,6 @@
 //! The tables: conversations, wrapped keys and limits. Their layouts are in the modules' docs.
 
+mod audit;
 #[cfg(feature = "correlation")]
 mod correlation;
 mod item;
@@ -7,6 +8,7 @@ mod keys;
 mod limits;
 mod records;
 
+pub use audit::DynamoAudit;
 #[cfg(feature = "correlation")]
 pub use correlation::DynamoCorrelation;
 pub use keys::DynamoKeys;

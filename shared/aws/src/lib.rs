@@ -4,6 +4,8 @@
 
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
+#[cfg(feature = "eventbridge")]
+mod eventbridge;
 mod failure;
 #[cfg(feature = "kms")]
 mod kms;
@@ -19,7 +21,9 @@ pub use aws_config::SdkConfig;
 #[cfg(feature = "correlation")]
 pub use dynamodb::DynamoCorrelation;
 #[cfg(feature = "dynamodb")]
-pub use dynamodb::{DynamoKeys, DynamoLimits, DynamoRecords};
+pub use dynamodb::{DynamoAudit, DynamoKeys, DynamoLimits, DynamoRecords};
+#[cfg(feature = "eventbridge")]
+pub use eventbridge::EventBridgeAudit;
 #[cfg(feature = "kms")]
 pub use kms::KmsWrapper;
 #[cfg(feature = "s3")]
