@@ -100,7 +100,8 @@ mod tests {
         assert!(summary.count(&request("/a")));
         assert!(!summary.count(&request("/a")));
         for number in 0..2 * MAX_FINDINGS {
-            summary.count(&request(&number.to_string()));
+            let path = number.to_string();
+            summary.count(&WouldBreak { path: &path, ..request("") });
         }
         assert_eq!(summary.findings().len(), MAX_FINDINGS);
         let first = summary.findings().into_iter().find(|f| f.path == "/a").unwrap();

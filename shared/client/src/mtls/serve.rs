@@ -104,8 +104,9 @@ impl<C: Clock + 'static> MtlsServer<C> {
             tracing::info!(peer = %address, "no tls connection");
             return;
         };
-        let standing = Arc::new(self.standing(&current, &stream, address));
-        let serve = service_fn(|mut request: Request<Incoming>| {
+        let standing = self.standing(&current, &stream, address);
+        let max_age = self.settings.max_connection_age;
+        let serve = service_fn(move |mut request: Request<Incoming>| {
             self.mark(&standing, &mut request);
             service.clone().oneshot(request)
         });
@@ -114,7 +115,7 @@ impl<C: Clock + 'static> MtlsServer<C> {
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), serve));
         let over = async {
             tokio::select! {
-                () = sleep(self.settings.max_connection_age) => {}
+                () = sleep(max_age) => {}
                 _ = stopped.wait_for(|stopped| *stopped) => {}
             }
         };
