@@ -45,6 +45,11 @@ impl<L: Fn(&str) -> Option<String>> Settings<L> {
         self.problems.push(problem.into());
     }
 
+    /// Ends a reading that cannot go on.
+    pub fn into_error(self) -> SettingsError {
+        SettingsError(self.problems)
+    }
+
     /// Ends the reading.
     ///
     /// # Errors

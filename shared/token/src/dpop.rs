@@ -52,6 +52,11 @@ impl VerifiedProof {
         Timestamp::from_millisecond(until.millis()).unwrap_or(Timestamp::MAX)
     }
 
+    /// Whether it names an access token at all (`ath`).
+    pub const fn names_a_token(&self) -> bool {
+        self.token_hash.is_some()
+    }
+
     pub(crate) fn is_for(&self, token: &str) -> bool {
         let hash = digest(&SHA256, token.as_bytes());
         self.token_hash.is_some_and(|ath| constant_time::verify_slices_are_equal(&ath, hash.as_ref()).is_ok())

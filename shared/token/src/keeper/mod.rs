@@ -40,6 +40,21 @@ pub struct KeeperSettings {
     pub refresh_every: Duration,
 }
 
+impl KeeperSettings {
+    /// The settings of the stack, which all its functions must have alike: the copy is read anew every minute and does for
+    /// two, tokens live 15 minutes at most, and verifiers allow clocks a minute at most.
+    pub fn new(algorithms: Vec<Algorithm>, cache_lifetime: Duration, rotate_every: Duration) -> Self {
+        let policy = RingPolicy {
+            cache_lifetime,
+            ring_staleness: Duration::from_secs(120),
+            max_token_lifetime: Duration::from_secs(15 * 60),
+            leeway: Duration::from_secs(60),
+            rotate_every,
+        };
+        Self { policy, algorithms, refresh_every: Duration::from_secs(60) }
+    }
+}
+
 /// Keeps the ring, the signers and the private halves in step.
 pub struct KeyKeeper<R, K: SigningKeys, C> {
     store: R,

@@ -1,0 +1,120 @@
+//! A request, as far as every endpoint reads it alike.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use portcullis_lambda::ProxyEvent;
+use portcullis_token::{ClientCertificate, ClientCertificateError};
+
+use crate::form::Form;
+use crate::refusal::Refusal;
+
+/// A request to an endpoint.
+pub(crate) struct Request<'a> {
+    event: &'a ProxyEvent<'a>,
+    /// `POST /sts/token`.
+    pub(crate) operation: &'static str,
+    /// The address that connected to the gateway: never what a header says.
+    pub(crate) address: IpAddr,
+    /// The client certificate of the connection, where there is one.
+    pub(crate) certificate: Option<Result<ClientCertificate, ClientCertificateError>>,
+}
+
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MediaType {
+    Form,
+    Json,
+    Other,
+    None,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(event: &'a ProxyEvent<'a>, operation: &'static str) -> Self {
+        let identity = &event.context.identity;
+        let address = identity.source_ip.as_deref().and_then(|text| text.parse().ok());
+        Self {
+            event,
+            operation,
+            // Who has no address shares one limit and one lock with all others that have none.
+            address: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            certificate: identity.client_cert.pem.as_deref().map(ClientCertificate::from_pem),
+        }
+    }
+
+    /// The only header of that name.
+    pub(crate) fn header(&self, name: &str) -> Result<Option<&'a str>, RepeatedHeader> {
+        let mut found = self.event.headers.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        match (found.next(), found.next()) {
+            (first, None) => Ok(first.map(|(_, value)| value.as_ref())),
+            _ => Err(RepeatedHeader),
+        }
+    }
+
+    /// Subject of the client certificate as the gateway writes it.
+    pub(crate) fn certificate_subject(&self) -> Option<&'a str> {
+        self.event.context.client_cert_subject()
+    }
+
+    pub(crate) fn request_id(&self) -> &str {
+        self.event.context.request_id.as_deref().unwrap_or_default()
+    }
+
+    /// Credentials in the URL end in logs: RFC 6749 section 2.3.1 forbids them, RFC 9700 section 4.3.2 tokens.
+    pub(crate) fn refuse_query(&self) -> Result<(), Refusal> {
+        if self.event.query.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Refusal::InvalidRequest("parameters belong in the body"))
+        }
+    }
+
+    pub(crate) fn media_type(&self) -> Result<MediaType, Refusal> {
+        let header =
+            self.header("Content-Type").map_err(|_| Refusal::InvalidRequest("Content-Type is repeated"))?;
+        let essence = header.map(|value| value.split(';').next().unwrap_or_default().trim());
+        Ok(match essence {
+            None | Some("") => MediaType::None,
+            Some(t) if t.eq_ignore_ascii_case("application/x-www-form-urlencoded") => MediaType::Form,
+            Some(t) if t.eq_ignore_ascii_case("application/json") => MediaType::Json,
+            Some(_) => MediaType::Other,
+        })
+    }
+
+    /// The body's bytes, within their limit.
+    pub(crate) fn body(&self) -> Result<Cow<'a, [u8]>, Refusal> {
+        let text = self.event.body.as_deref().unwrap_or_default();
+        // Four characters of base64 are three bytes: the larger limit saves decoding what is too large anyway.
+        if text.len() > if self.event.is_base64 { MAX_BODY / 3 * 4 + 4 } else { MAX_BODY } {
+            return Err(Refusal::TooLarge);
+        }
+        if !self.event.is_base64 {
+            return Ok(text.as_bytes().into());
+        }
+        let bytes =
+            BASE64_STANDARD.decode(text).map_err(|_| Refusal::InvalidRequest("the body is malformed"))?;
+        if bytes.len() > MAX_BODY { Err(Refusal::TooLarge) } else { Ok(bytes.into()) }
+    }
+}
+
+/// Reads the form of a body, which must be one.
+pub(crate) fn form<'b>(request: &Request<'_>, body: &'b [u8]) -> Result<Form<'b>, Refusal> {
+    if request.media_type()? != MediaType::Form {
+        return Err(Refusal::InvalidRequest("the body must be application/x-www-form-urlencoded"));
+    }
+    Form::parse(body).map_err(|error| {
+        Refusal::InvalidRequest(match error {
+            crate::form::FormError::Repeated => "a parameter is repeated",
+            crate::form::FormError::Malformed => "the form is malformed",
+            crate::form::FormError::TooMany => "the form has too many parameters",
+        })
+    })
+}
+
+/// A header that may be there once is there twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RepeatedHeader;
+
+/// The largest body, in bytes: an assertion and two tokens take a quarter of it.
+pub(crate) const MAX_BODY: usize = 64 * 1024;
