@@ -1,6 +1,10 @@
-//! The root of the key hierarchy in KMS.
+//! The root of the key hierarchy in KMS, and beside it signing keys: in KMS, or sealed by it.
 //!
-//! IAM: `kms:GenerateDataKey` and `kms:Decrypt` on the two keys.
+//! IAM of [`KmsWrapper`]: `kms:GenerateDataKey` and `kms:Decrypt` on the two keys. Of the others: see their modules.
+
+mod sealer;
+mod signer;
+mod signing_keys;
 
 use std::collections::HashMap;
 
@@ -14,6 +18,10 @@ use portcullis_pii::{KeyError, KeyWrapper, Purpose, WrappedDataKey};
 use zeroize::Zeroizing;
 
 use crate::failure::{Call, Failure, classify};
+
+pub use sealer::KmsSealer;
+pub use signer::KmsSigner;
+pub use signing_keys::KmsSigningKeys;
 
 /// [`KeyWrapper`] over a symmetric KMS key per purpose.
 ///

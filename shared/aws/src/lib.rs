@@ -2,6 +2,8 @@
 //!
 //! Each port method makes one kind of call, so that the IAM policy of a function can be read off the ports it uses.
 
+#[cfg(all(feature = "dynamodb", feature = "eventbridge"))]
+mod audit;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 #[cfg(feature = "eventbridge")]
@@ -17,15 +19,19 @@ mod settings;
 #[cfg(feature = "sqs")]
 mod sqs;
 
+#[cfg(all(feature = "dynamodb", feature = "eventbridge"))]
+pub use audit::{AwsAudit, AwsAuditSettings, audit_sink};
 pub use aws_config::SdkConfig;
 #[cfg(feature = "correlation")]
 pub use dynamodb::DynamoCorrelation;
 #[cfg(feature = "dynamodb")]
-pub use dynamodb::{DynamoAudit, DynamoKeys, DynamoLimits, DynamoRecords};
+pub use dynamodb::{
+    DynamoAudit, DynamoCredentials, DynamoKeys, DynamoLimits, DynamoRecords, DynamoTokens,
+};
 #[cfg(feature = "eventbridge")]
 pub use eventbridge::EventBridgeAudit;
 #[cfg(feature = "kms")]
-pub use kms::KmsWrapper;
+pub use kms::{KmsSealer, KmsSigner, KmsSigningKeys, KmsWrapper};
 #[cfg(feature = "s3")]
 pub use s3::S3Claims;
 #[cfg(feature = "secretsmanager")]

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
+use portcullis_access::{ApiKey, ApiKeyStore, KnownApiKey};
 use portcullis_base::{Clock, Timestamp};
 use portcullis_token::{ClientSecretStore, Failures, KnownSecrets, Lockouts, StoreError, StoredSecrets};
 
 use super::shelf::{FOR_EVER, Shelf, Shelves};
 
-/// The credentials table in memory: client secrets' hashes, lockouts. Clones share it.
+/// The credentials table in memory: hashes of client secrets, lockouts, API keys. Clones share it.
 #[derive(Clone)]
 pub struct Credentials(Arc<Shelves<State, StoreError>>);
 
@@ -13,6 +14,7 @@ pub struct Credentials(Arc<Shelves<State, StoreError>>);
 struct State {
     secrets: Shelf<KnownSecrets>,
     failures: Shelf<Failures>,
+    api_keys: Shelf<KnownApiKey>,
 }
 
 impl Default for Credentials {
@@ -73,5 +75,21 @@ impl Lockouts for Credentials {
     async fn clear(&self, key: &str) -> Result<(), StoreError> {
         self.0.ask()?.0.failures.remove(key);
         Ok(())
+    }
+}
+
+impl ApiKeyStore for Credentials {
+    async fn load(&self, id: &str) -> Result<Option<KnownApiKey>, StoreError> {
+        let (state, now) = self.0.ask()?;
+        Ok(state.api_keys.get(id, now).cloned())
+    }
+
+    async fn replace(&self, key: &ApiKey, expected: u64) -> Result<bool, StoreError> {
+        let (mut state, now) = self.0.ask()?;
+        if state.api_keys.get(&key.id, now).map_or(0, |known| known.version) != expected {
+            return Ok(false);
+        }
+        state.api_keys.put(&key.id, KnownApiKey { key: key.clone(), version: expected + 1 }, FOR_EVER);
+        Ok(true)
     }
 }

@@ -1,0 +1,105 @@
+//! API keys: see [`super::credentials`] for their items.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use portcullis_access::{ApiKey, ApiKeyStore, KnownApiKey};
+use portcullis_base::Timestamp;
+use portcullis_token::{KnownSecrets, Scope, StoreError};
+
+use super::credentials::{DynamoCredentials, secrets_attributes, take_secrets, take_time};
+use super::item::{Item, Malformed, number, string, take_string};
+use super::table::{Condition, Key};
+
+impl ApiKeyStore for DynamoCredentials {
+    async fn load(&self, id: &str) -> Result<Option<KnownApiKey>, StoreError> {
+        let item = self.0.item(&key_of(id)).await?;
+        Ok(item.map(|item| known_from(id, item)).transpose()?)
+    }
+
+    async fn replace(&self, key: &ApiKey, expected: u64) -> Result<bool, StoreError> {
+        let attributes = attributes(key, expected.saturating_add(1));
+        self.0.put_if(&key_of(&key.id), attributes, Condition::version(expected)).await
+    }
+}
+
+fn key_of(id: &str) -> Key<'static> {
+    Key { pk: format!("api-key#{id}"), sk: "api-key" }
+}
+
+fn attributes(key: &ApiKey, version: u64) -> Vec<(&'static str, AttributeValue)> {
+    let mut attributes = secrets_attributes(&key.secrets, version);
+    attributes.push(("owner", string(&key.owner)));
+    attributes.push(("scopes", string(key.scopes.to_string())));
+    attributes.push(("tier", string(&key.tier)));
+    for (name, time) in [(VALID_UNTIL, key.expires_at), (REVOKED_AT, key.revoked_at)] {
+        attributes.extend(time.map(|time| (name, number(time.as_millisecond()))));
+    }
+    attributes
+}
+
+fn known_from(id: &str, mut item: Item) -> Result<KnownApiKey, Malformed> {
+    let KnownSecrets { secrets, version } = take_secrets(&mut item)?;
+    let key = ApiKey {
+        id: id.to_owned(),
+        owner: take_string(&mut item, "owner")?,
+        scopes: Scope::parse(&take_string(&mut item, "scopes")?).map_err(|_| Malformed)?,
+        tier: take_string(&mut item, "tier")?,
+        secrets,
+        expires_at: take_optional_time(&mut item, VALID_UNTIL)?,
+        revoked_at: take_optional_time(&mut item, REVOKED_AT)?,
+    };
+    Ok(KnownApiKey { key, version })
+}
+
+fn take_optional_time(item: &mut Item, name: &str) -> Result<Option<Timestamp>, Malformed> {
+    item.contains_key(name).then(|| take_time(item, name)).transpose()
+}
+
+const VALID_UNTIL: &str = "valid_until";
+const REVOKED_AT: &str = "revoked_at";
+
+#[cfg(test)]
+mod tests {
+    use portcullis_token::{SecretHash, StoredSecrets};
+
+    use super::*;
+
+    fn key() -> ApiKey {
+        let hash = SecretHash::parse(&"a".repeat(64)).unwrap();
+        ApiKey {
+            id: "abcdefgh".into(),
+            owner: "svc.bff".into(),
+            scopes: Scope::parse("read:signals write:insights").unwrap(),
+            tier: "standard".into(),
+            secrets: StoredSecrets { current: hash, other: None },
+            expires_at: Timestamp::from_second(8).ok(),
+            revoked_at: Timestamp::from_second(9).ok(),
+        }
+    }
+
+    fn item(key: &ApiKey) -> Item {
+        attributes(key, 3).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    #[test]
+    fn a_key_survives_the_table_and_nothing_less_is_one() {
+        let bare = ApiKey { scopes: Scope::default(), expires_at: None, revoked_at: None, ..key() };
+        for key in [key(), bare] {
+            let known = KnownApiKey { key: key.clone(), version: 3 };
+            let read = known_from("abcdefgh", item(&key)).unwrap();
+            assert_eq!(format!("{read:?}"), format!("{known:?}"));
+        }
+        for name in ["current", "version", "owner", "scopes", "tier"] {
+            let mut without = item(&key());
+            without.remove(name);
+            assert!(known_from("abcdefgh", without).is_err(), "without {name}");
+        }
+        // A revocation that cannot be read must not count as none.
+        for (name, value) in
+            [(REVOKED_AT, string("yes")), (VALID_UNTIL, string("")), ("scopes", string("a  b"))]
+        {
+            let mut other = item(&key());
+            other.insert(name.to_owned(), value);
+            assert!(known_from("abcdefgh", other).is_err(), "{name}");
+        }
+    }
+}
