@@ -1,1 +1,47 @@
-//! Api gateway request authorizer.
+//! API Gateway REQUEST authorizer: who is calling, may it, and not too often.
+//!
+//! In order: source address limit, API key, token (with its proof or certificate), principal limit, role policy. The
+//! answer is an IAM policy over all routes of the API, so that the gateway may keep it.
+//!
+//! # What the gateway makes of the answers
+//!
+//! | verdict | answer of the function | gateway response | status |
+//! |---|---|---|---|
+//! | [`Verdict::Allow`] | policy that allows the principal's routes | none | the route's own |
+//! | [`Verdict::Unauthorized`] | error `Unauthorized` | `UNAUTHORIZED` | 401 |
+//! | [`Verdict::Forbidden`] | the same policy, which does not name this route, or a denial of all | `ACCESS_DENIED` | 403 |
+//! | [`Verdict::TooManyRequests`] | [`RateAnswer`] | `AUTHORIZER_FAILURE` or `ACCESS_DENIED` | 429, or 403 |
+//! | [`Verdict::Unavailable`] | error `Unavailable` | `AUTHORIZER_FAILURE` | as set |
+//!
+//! A gateway response has one fixed status, and its templates are substitution without logic. So a denial cannot be 403
+//! for one reason and 429 for another: see [`RateAnswer`].
+//!
+//! # What the gateway may keep
+//!
+//! It keeps policies by the identity sources of the authorizer and knows nothing of proofs and certificates. Where tokens
+//! are bound to them, or limits are to count every request, the time to live is 0.
+
+mod address;
+mod answer;
+mod api_keys;
+mod certificate;
+pub mod config;
+mod credentials;
+mod event;
+mod handler;
+mod issuers;
+mod judge;
+mod once;
+mod parts;
+mod request;
+mod trail;
+mod verdict;
+
+pub use api_keys::{ApiKeyMode, ApiKeys};
+pub use certificate::MtlsMode;
+pub use event::{AuthorizerEvent, NotAnAuthorizerEvent};
+pub use handler::AuthorizerFunction;
+pub use issuers::{IssuerSettings, Issuers, IssuersError, KeySource};
+pub use parts::{AuthorizerSettings, GrantRecords, Parts, Ports, RateAnswer};
+pub use request::{Certificate, Request};
+pub use verdict::{Grant, Verdict};

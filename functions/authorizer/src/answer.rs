@@ -1,0 +1,72 @@
+//! What the gateway is told.
+//!
+//! Format: <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html>
+
+use portcullis_access::{MethodArn, PolicyDocument, RouteGuard};
+use portcullis_lambda::Failure;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::{Grant, RateAnswer, Verdict};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    principal_id: &'a str,
+    policy_document: PolicyDocument,
+    #[serde(serialize_with = "map")]
+    context: Vec<(&'static str, String)>,
+}
+
+/// The answer to a verdict.
+///
+/// # Errors
+/// Where the gateway is answered by an error: see [`crate`].
+pub(crate) fn of(
+    verdict: &Verdict,
+    arn: &MethodArn<'_>,
+    guard: &RouteGuard,
+    rate: RateAnswer,
+) -> Result<Vec<u8>, Failure> {
+    match verdict {
+        Verdict::Allow(grant) | Verdict::Forbidden(grant) => of_grant(grant, arn, guard),
+        Verdict::Unauthorized => Err(UNAUTHORIZED),
+        Verdict::TooManyRequests { .. } if rate == RateAnswer::Error => Err(TOO_MANY_REQUESTS),
+        Verdict::TooManyRequests { retry_after } => to_json(&Answer {
+            principal_id: "anonymous",
+            policy_document: PolicyDocument::deny_all(arn),
+            context: vec![
+                ("reason", "too-many-requests".to_owned()),
+                ("retryAfter", retry_after.to_string()),
+            ],
+        }),
+        Verdict::Unavailable => Err(UNAVAILABLE),
+    }
+}
+
+/// The same for whatever route was asked for, so that it is right for all of them.
+fn of_grant(grant: &Grant, arn: &MethodArn<'_>, guard: &RouteGuard) -> Result<Vec<u8>, Failure> {
+    let routes = guard.allowed(&grant.as_principal());
+    let policy_document = PolicyDocument::allow(arn, routes).map_err(|_| {
+        tracing::error!("policy document is over the size that the gateway takes");
+        UNAVAILABLE
+    })?;
+    to_json(&Answer { principal_id: &grant.principal, policy_document, context: grant.context.clone() })
+}
+
+fn to_json(answer: &Answer<'_>) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(answer).map_err(|_| UNAVAILABLE)
+}
+
+fn map<S: Serializer>(pairs: &[(&'static str, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(pairs.len()))?;
+    for (name, value) in pairs {
+        map.serialize_entry(name, value)?;
+    }
+    map.end()
+}
+
+/// The one message that the gateway takes for 401.
+pub(crate) const UNAUTHORIZED: Failure = Failure { kind: "Unauthorized", message: "Unauthorized" };
+pub(crate) const TOO_MANY_REQUESTS: Failure = Failure { kind: "TooManyRequests", message: "TooManyRequests" };
+pub(crate) const UNAVAILABLE: Failure = Failure { kind: "Unavailable", message: "Unavailable" };

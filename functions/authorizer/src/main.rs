@@ -1,0 +1,77 @@
+//! The authorizer Lambda: settings, adapters, run.
+
+// The nested futures of the SDK's clients inside the handler's are deeper than rustc's default of 128.
+#![recursion_limit = "256"]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use authorizer_function::config::Config;
+use authorizer_function::{ApiKeys, AuthorizerFunction, Parts, Ports};
+use portcullis_access::RouteGuard;
+use portcullis_audit::Auditor;
+use portcullis_aws::{
+    DynamoAudit, DynamoCredentials, DynamoLimits, DynamoTokens, SdkSettings, SecretsManager,
+};
+use portcullis_client::{HttpJwks, Transport};
+use portcullis_lambda::{BoxError, LogFormat, Metrics, SystemClock};
+use portcullis_limit::{LeasedLimiter, LimiterSettings};
+use portcullis_secrets::{CacheSettings, CachedSecrets};
+use portcullis_token::{CachePolicy, CachedVerifier, FollowPolicy, RevocationFollower};
+
+struct Aws;
+
+impl Ports for Aws {
+    type Jwks = HttpJwks;
+    type Revocations = DynamoTokens;
+    type Replay = DynamoTokens;
+    type ApiKeys = DynamoCredentials;
+    type Secrets = SecretsManager;
+    type Limits = DynamoLimits;
+    type Audit = DynamoAudit;
+    type Clock = SystemClock;
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), BoxError> {
+    let config = Config::from_env()?;
+    portcullis_lambda::init_logging(LogFormat::Json, &config.log_level);
+    let sdk = portcullis_aws::connect(&SdkSettings::default()).await;
+    let tokens = DynamoTokens::new(&sdk, config.tokens_table, Arc::new(SystemClock));
+    let credentials = DynamoCredentials::new(&sdk, config.credentials_table, Arc::new(SystemClock));
+    let fetched =
+        HttpJwks::new(config.issuers.uris().iter().cloned(), &Transport::default().with_timeout(JWKS))?;
+    let sources = config.issuers.key_source(fetched);
+    let limits = LimiterSettings { on_store_failure: config.on_limits_failure, ..LimiterSettings::default() };
+    let secrets = CachedSecrets::new(SecretsManager::new(&sdk), SystemClock, CacheSettings::default());
+    let parts = Parts::<Aws> {
+        verifier: CachedVerifier::new(
+            config.issuers.verifier(),
+            sources,
+            SystemClock,
+            CachePolicy::default(),
+        ),
+        issuers: config.issuers,
+        revocations: RevocationFollower::new(tokens.clone(), SystemClock, FollowPolicy::default()),
+        replay: tokens,
+        api_keys: ApiKeys::new(credentials, secrets, config.credentials_key_secret, SystemClock),
+        identities: config.identities,
+        guard: RouteGuard::shipped()?,
+        rates: config.rates,
+        limiter: LeasedLimiter::new(DynamoLimits::new(&sdk, config.limits_table, STORE), SystemClock, limits),
+        auditor: Auditor::new(
+            DynamoAudit::new(&sdk, config.audit.table.clone(), AUDIT).with_retention(config.audit.retention),
+            SystemClock,
+            config.audit.auditor("authorizer"),
+        ),
+        clock: SystemClock,
+        metrics: Metrics::stdout("authorizer"),
+        settings: config.authorizer,
+    };
+    portcullis_lambda::run(AuthorizerFunction::new(parts)).await
+}
+
+// A client waits for all of these together.
+const JWKS: Duration = Duration::from_secs(2);
+const STORE: Duration = Duration::from_millis(500);
+const AUDIT: Duration = Duration::from_secs(2);
