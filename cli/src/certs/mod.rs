@@ -46,7 +46,9 @@ pub(crate) struct Folder {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  portcullis certs init --trust-domain corp.example --permit-ip 10.0.0.0/8")]
+#[command(
+    after_help = "Example:\n  portcullis certs init --trust-domain corp.example --permit-ip 10.0.0.0/8"
+)]
 pub(crate) struct Init {
     #[command(flatten)]
     folder: Folder,
@@ -144,7 +146,9 @@ pub(crate) fn run(command: Command, output: Output, clock: &impl Clock) -> Resul
             let revoked = authority(&args.folder).revoke(&which, args.reason.into());
             show::entries(output, &revoked.map_err(failure)?)
         }
-        Command::List(folder) => show::list(output, &authority(&folder).list().map_err(failure)?, clock.now()),
+        Command::List(folder) => {
+            show::list(output, &authority(&folder).list().map_err(failure)?, clock.now())
+        }
     }
 }
 

@@ -138,8 +138,7 @@ fn certificates_name_their_service_and_have_one_purpose() {
     let bench = Bench::new();
     let dns = ["a.corp.example".parse().unwrap(), "localhost".parse().unwrap()];
     let ips: [IpAddr; 2] = ["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()];
-    let issued =
-        bench.authority.issue(&service("actuator"), &dns, &ips, "30".parse().unwrap()).unwrap();
+    let issued = bench.authority.issue(&service("actuator"), &dns, &ips, "30".parse().unwrap()).unwrap();
     assert_eq!(issued.iter().map(|e| e.purpose).collect::<Vec<_>>(), [Purpose::Server, Purpose::Client]);
     for entry in &issued {
         let label = entry.purpose.as_str();
@@ -151,13 +150,18 @@ fn certificates_name_their_service_and_have_one_purpose() {
         let usage = certificate.extended_key_usage().unwrap().unwrap().value;
         assert_eq!((usage.server_auth, usage.client_auth), (label == "server", label == "client"));
         assert!(!certificate.is_ca() && certificate.key_usage().unwrap().unwrap().value.digital_signature());
-        assert_eq!(hex::encode(certificate.tbs_certificate.raw_serial()).trim_start_matches("00"), entry.serial.to_string());
+        assert_eq!(
+            hex::encode(certificate.tbs_certificate.raw_serial()).trim_start_matches("00"),
+            entry.serial.to_string()
+        );
         let now: Timestamp = NOW.parse().unwrap();
         assert_eq!(certificate.validity().not_after.timestamp(), now.as_second() + 30 * DAY, "{label}");
-        assert!(certificate.extensions().iter().any(|e| matches!(
-            e.parsed_extension(),
-            ParsedExtension::AuthorityKeyIdentifier(_)
-        )));
+        assert!(
+            certificate
+                .extensions()
+                .iter()
+                .any(|e| matches!(e.parsed_extension(), ParsedExtension::AuthorityKeyIdentifier(_)))
+        );
     }
 }
 
@@ -218,7 +222,8 @@ fn renewal_keeps_the_names_and_changes_key_and_number() {
     assert_eq!(bench.statuses(), [Status::RenewSoon; 2]);
     let new = bench.authority.renew(&service("actuator"), Days::default()).unwrap();
     for (old, new) in old.iter().zip(&new) {
-        let kept = |e: &Entry| (e.spiffe_id.clone(), e.dns.clone(), e.ips.clone(), e.purpose, e.service.clone());
+        let kept =
+            |e: &Entry| (e.spiffe_id.clone(), e.dns.clone(), e.ips.clone(), e.purpose, e.service.clone());
         assert_eq!(kept(old), kept(new));
         assert_ne!((old.serial, &old.fingerprint), (new.serial, &new.fingerprint));
     }
@@ -238,9 +243,16 @@ fn revocation_is_listed_everywhere_until_the_certificate_is_over() {
     let one = Which::Serial(a[0].serial);
     let revoked = bench.authority.revoke(&one, RevocationReason::KeyCompromise).unwrap();
     assert_eq!(revoked[0].serial, a[0].serial);
-    assert!(matches!(bench.authority.revoke(&one, RevocationReason::Unspecified), Err(CertsError::AlreadyRevoked(_))));
+    assert!(matches!(
+        bench.authority.revoke(&one, RevocationReason::Unspecified),
+        Err(CertsError::AlreadyRevoked(_))
+    ));
     let all = Which::Service(service("a"));
-    assert_eq!(bench.authority.revoke(&all, RevocationReason::Superseded).unwrap().len(), 1, "the rest of it");
+    assert_eq!(
+        bench.authority.revoke(&all, RevocationReason::Superseded).unwrap().len(),
+        1,
+        "the rest of it"
+    );
     let serials: BTreeSet<_> = a.iter().map(|entry| entry.serial.to_string()).collect();
     for folder in ["ca", "a", "b"] {
         assert_eq!(bench.crl(folder), (5, serials.clone()), "{folder}");

@@ -1,7 +1,7 @@
 //! Settings of the client: from the environment, all problems told at once.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -296,7 +296,7 @@ mod tests {
     fn every_way_to_authenticate() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str, content: &[u8]| {
-            let path: PathBuf = folder.path().join(name);
+            let path = folder.path().join(name);
             std::fs::write(&path, content).unwrap();
             path.to_str().unwrap().to_owned()
         };

@@ -55,7 +55,11 @@ impl Why {
     }
 
     fn of(error: &Error) -> Self {
-        let Error::InvalidCertificate(error) = error else { return Self::Invalid };
+        let error = match error {
+            Error::InvalidCertificate(error) => error,
+            Error::InvalidCertRevocationList(_) => return Self::RevocationUnknown,
+            _ => return Self::Invalid,
+        };
         match error {
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
