@@ -1,0 +1,167 @@
+"""One role a function, with exactly what its code calls."""
+
+import re
+
+import pytest
+import yaml
+
+from sources import functions, rust, strip
+from stack import ROOT, Stack, Template, listed, policies
+
+LIST = yaml.safe_load((ROOT / "tests/templates/actions.yml").read_text())
+OFF = {"AttachVpc": "false", "KmsSigning": "false", "ApiKeys": "off", "AuditBusArn": ""}
+ARN = "arn:aws:kms:us-east-1:111122223333:"
+
+
+def calls_in(adapter):
+    """Methods of SDK clients in the adapter's sources."""
+    text = "\n".join(strip((ROOT / "shared/aws/src" / name).read_text()) for name in LIST["adapters"][adapter])
+    return set(re.findall(r"client\s*\.([a-z_]+)\(\)", text)) - {"clone"}
+
+
+def wired(function):
+    """Adapters of shared/aws that the function's sources name."""
+    text = rust(f"functions/{function}/src")
+    names = set()
+    for group in re.findall(r"use portcullis_aws::\{([^}]*)\}", text):
+        names |= {name.strip() for name in group.split(",")}
+    names |= set(re.findall(r"portcullis_aws::([A-Z]\w+)", text))
+    return {name for name in names if name in adapters()}
+
+
+def adapters():
+    """Every public type of shared/aws that holds a client."""
+    found = set()
+    for path in (ROOT / "shared/aws/src").rglob("*.rs"):
+        text = strip(path.read_text())
+        for name, body in re.findall(r"pub struct (\w+)\s*(\{[^}]*\}|\(.*\);)", text):
+            if "client: Client" in body or "Table" in body or "KmsSigner" == name:
+                found.add(name)
+        found |= set(re.findall(r"pub type (\w+)", text))
+    return found
+
+
+def listed_calls(function):
+    return {line["call"] for line in LIST["functions"][function] if "call" in line}
+
+
+def role(function, **parameters):
+    return Template("infra/roles.yaml", **{"Name": "portcullis", **OFF, **parameters}), f"{function.capitalize()}Role"
+
+
+def granted(function, **parameters):
+    template, logical = role(function, **parameters)
+    pairs = set()
+    for owner, _, statement in policies(template):
+        if owner == logical and statement["Effect"] == "Allow" and statement["Sid"] != "Logs":
+            pairs |= {(a, short(r)) for a in listed(statement["Action"]) for r in listed(statement["Resource"])}
+    return pairs
+
+
+def short(resource):
+    """`<TableArn>/index/x` as `TableArn/index/x`; ARNs of KMS without what is the same in all."""
+    return re.sub(r"<(\w+)>", r"\1", resource).removeprefix(ARN)
+
+
+def expected(function, words):
+    """What is used with these switches; a line that names one in `only` is for it alone."""
+    return {
+        (action, on)
+        for line in LIST["functions"][function]
+        if line.get("only") is None or line["only"] in words
+        for action in line["grants"]
+        for on in line["resources"]
+    }
+
+
+def test_every_function_is_listed():
+    assert sorted(LIST["functions"]) == functions()
+
+
+@pytest.mark.parametrize("function", functions())
+def test_the_adapters_are_those_that_the_function_wires(function):
+    assert {call.split(".")[0] for call in listed_calls(function)} == wired(function)
+
+
+@pytest.mark.parametrize("function", functions())
+def test_every_call_of_a_wired_adapter_is_listed_or_of_no_use(function):
+    made = {f"{adapter}.{call}" for adapter in wired(function) for call in calls_in(adapter)}
+    idle = LIST["of_no_use"].get(function, {})
+    assert made - set(idle) == listed_calls(function)
+    assert set(idle) <= made and all(idle.values())
+
+
+@pytest.mark.parametrize("function", functions())
+@pytest.mark.parametrize("signer", ["sealed", "kms"])
+@pytest.mark.parametrize("keys", ["off", "alternative"])
+@pytest.mark.parametrize("bus", ["", "<AuditBusArn>"])
+def test_the_role_grants_exactly_what_is_used(function, signer, keys, bus):
+    words = {signer, "api-keys" if keys != "off" else None, "bus" if bus else None} - {None}
+    switches = {"KmsSigning": "true" if signer == "kms" else "false", "ApiKeys": keys, "AuditBusArn": bus}
+    used, grants = expected(function, words), granted(function, **switches)
+    assert grants - used == set(), "granted and never used"
+    assert used - grants == set(), "used and not granted"
+
+
+@pytest.mark.parametrize("function", functions())
+def test_a_role_writes_its_own_log_and_no_other(function):
+    template, logical = role(function)
+    (logs,) = [s for owner, _, s in policies(template) if owner == logical and s["Sid"] == "Logs"]
+    assert set(logs["Action"]) == {"logs:CreateLogStream", "logs:PutLogEvents"}
+    assert [r.split(":", 5)[5] for r in listed(logs["Resource"])] == [f":log-group:/aws/lambda/portcullis-{function}:log-stream:*"[1:]]
+
+
+@pytest.mark.parametrize("function", functions())
+def test_the_source_documents_denials_stand(function):
+    template, logical = role(function)
+    denied = {a for owner, _, s in policies(template) if owner == logical and s["Effect"] == "Deny" for a in listed(s["Action"])}
+    wanted = {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}
+    grants = {action for action, _ in granted(function)}
+    # What ends (a used approval, forgotten failures) is deleted by the functions that keep it; no other may.
+    assert wanted - denied == wanted & grants <= {"dynamodb:DeleteItem"}
+
+
+def test_nobody_changes_or_reads_the_audit_table():
+    for function in functions():
+        on_audit = {action for action, on in granted(function) if on.startswith("AuditTableArn")}
+        assert on_audit <= {"dynamodb:PutItem"}, function
+
+
+def test_no_wildcard_action_anywhere():
+    for name in ("infra/roles.yaml", "infra/ai-role.yaml"):
+        template = Template(name, **({**OFF, "AttachVpc": "true", "KmsSigning": "true"} if "roles" in name else {}))
+        for owner, _, statement in policies(template):
+            assert not any("*" in action for action in listed(statement["Action"])), (owner, statement["Sid"])
+
+
+def test_every_resource_is_named_except_where_aws_takes_none():
+    template, _ = role("webhook", AttachVpc="true", KmsSigning="true")
+    wide = {
+        (owner, statement["Sid"])
+        for owner, _, statement in policies(template)
+        if statement["Effect"] == "Allow" and "*" in listed(statement["Resource"])
+    }
+    assert wide == {("InterfacePolicy", "Attach"), ("StsRole", "MakeSigningKeys")}
+
+
+def test_each_function_has_a_role_of_its_own_that_only_lambda_takes():
+    stack = Stack()
+    used = [f["Properties"]["Role"] for f in stack.root.of_type("AWS::Serverless::Function").values()]
+    assert len(set(used)) == len(used) == len(functions())
+    for logical, r in stack.children["Roles"].of_type("AWS::IAM::Role").items():
+        (trust,) = r["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}, logical
+
+
+def test_in_the_vpc_the_functions_own_code_touches_no_interface():
+    template, _ = role("webhook", AttachVpc="true")
+    statements = {s["Sid"]: s for owner, _, s in policies(template) if owner == "InterfacePolicy"}
+    assert set(statements["Attach"]["Action"]) == set(statements["NotFromTheCode"]["Action"])
+    assert "lambda:SourceFunctionArn" in statements["NotFromTheCode"]["Condition"]["ArnLike"]
+
+
+def test_the_example_role_is_the_source_documents():
+    statements = {s["Sid"]: s for _, _, s in policies(Template("infra/ai-role.yaml"))}
+    assert statements["Models"]["Action"] == ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
+    assert set(statements["NeverInBulk"]["Action"]) == {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}
+    assert statements["NeverInBulk"]["Effect"] == "Deny" and statements["NeverInBulk"]["Resource"] == "*"

@@ -1,0 +1,174 @@
+"""The API: its routes are those of config/access/routes.yml, and what it says itself leaks nothing."""
+
+import hashlib
+import json
+import re
+
+import pytest
+import yaml
+
+from stack import ROOT, Stack, load
+
+METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "x-amazon-apigateway-any-method"}
+
+
+def api(**parameters):
+    return Stack(**parameters).children["Api"]
+
+
+def body(**parameters):
+    return api(**parameters).properties("Api")["Body"]
+
+
+def operations():
+    return {
+        (method.upper(), path): operation
+        for path, item in body()["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+
+
+def routes():
+    return yaml.safe_load((ROOT / "config/access/routes.yml").read_text())["routes"]
+
+
+def test_the_routes_are_those_of_the_access_policy():
+    assert set(operations()) == {(r["method"], r["path"]) for r in routes()}
+
+
+def test_exactly_the_public_routes_ask_no_authorizer():
+    for route in routes():
+        security = operations()[route["method"], route["path"]]["security"]
+        assert security == ([] if route.get("public") else [{"Authorizer": []}]), route
+
+
+def test_no_route_takes_any_method():
+    assert "x-amazon-apigateway-any-method" not in {m for _, m in operations()}
+    assert not any("+" in path for _, path in operations()), "no greedy path either"
+
+
+# First part of the path → the function that answers.
+OWNER = {"webhook": "webhook", "pii": "pii", "conversations": "pii", "sts": "sts", ".well-known": "sts", "openapi.json": "sts"}
+
+
+def test_each_route_goes_to_the_function_that_answers_it():
+    for (method, path), operation in operations().items():
+        integration = operation["x-amazon-apigateway-integration"]
+        assert (integration["type"], integration["httpMethod"]) == ("aws_proxy", "POST")
+        function = f"function:portcullis-{OWNER[path.split('/')[1]]}/invocations"
+        assert integration["uri"].endswith(function), (method, path)
+
+
+def test_the_gateway_may_call_each_function_on_its_routes_and_no_other():
+    stack = Stack()
+    permissions = stack.root.of_type("AWS::Lambda::Permission").values()
+    for (method, path), operation in operations().items():
+        function = OWNER[path.split("/")[1]]
+        mine = [
+            p["Properties"]["SourceArn"].split("/", 2)[2].split("/", 1)
+            for p in permissions
+            if p["Properties"]["FunctionName"].lower() == f"<{function}function>"
+        ]
+        concrete = re.sub(r"\{\w+\}", "x", path).lstrip("/")
+        fits = [m for m, pattern in mine if m in ("*", method) and re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), concrete)]
+        assert fits, f"no permission for {method} {path}"
+    assert all(p["Properties"]["Principal"] == "apigateway.amazonaws.com" for p in permissions if "SourceArn" in p["Properties"] and "execute-api" in p["Properties"]["SourceArn"])
+
+
+def test_the_deployment_is_named_after_the_body():
+    text = (ROOT / "infra/api.yaml").read_text()
+    start, end = text.index("      Body:\n"), text.index("\n  # CloudFormation deploys an API again")
+    digest = hashlib.sha256(text[start:end].encode()).hexdigest()[:8]
+    assert f"  Deployment{digest}:" in text, f"the body changed: name the deployment Deployment{digest}"
+    assert api().properties("Stage")["DeploymentId"] == f"<Deployment{digest}>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "header"),
+    [
+        ("UNAUTHORIZED", 401, "WWW-Authenticate"),
+        ("ACCESS_DENIED", 403, None),
+        ("WAF_FILTERED", 403, None),
+        ("MISSING_AUTHENTICATION_TOKEN", 404, None),
+        ("REQUEST_TOO_LARGE", 413, None),
+        ("THROTTLED", 429, "Retry-After"),
+        # What the authorizer answers to a caller over its rate (RATE_ANSWER=error).
+        ("AUTHORIZER_FAILURE", 429, "Retry-After"),
+        ("QUOTA_EXCEEDED", 429, "Retry-After"),
+        ("INTEGRATION_TIMEOUT", 504, "Retry-After"),
+    ],
+)
+def test_the_gateways_own_answers(kind, status, header):
+    answer = body()["x-amazon-apigateway-gateway-responses"][kind]
+    assert answer["statusCode"] == status
+    assert header is None or f"gatewayresponse.header.{header}" in answer["responseParameters"]
+
+
+def test_no_answer_of_the_gateway_leaks_or_may_be_cached():
+    for kind, answer in body()["x-amazon-apigateway-gateway-responses"].items():
+        template = answer["responseTemplates"]["application/json"]
+        assert "$" not in template, f"{kind} repeats something of the request or the error"
+        problem = json.loads(template)
+        assert set(problem) <= {"type", "title", "status"} and problem.get("status", answer.get("statusCode")) == answer.get("statusCode")
+        headers = {k.rsplit(".", 1)[1]: v.strip("'") for k, v in answer["responseParameters"].items()}
+        assert headers["Cache-Control"] == "no-store" and headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Content-Type"] == "application/problem+json"
+    assert {"DEFAULT_4XX", "DEFAULT_5XX"} <= set(body()["x-amazon-apigateway-gateway-responses"])
+
+
+def test_the_stage_throttles_logs_and_keeps_bodies_out_of_the_log():
+    stage = api(ThrottleRate=7, ThrottleBurst=9).properties("Stage")
+    (settings,) = stage["MethodSettings"]
+    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+    assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (7, 9)
+    assert settings["DataTraceEnabled"] is False and settings["MetricsEnabled"] is True
+    line = json.loads(stage["AccessLogSetting"]["Format"])
+    assert all(v.startswith("$context.") for v in line.values())
+    for leak in ("$context.path", "querystring", "authorizer.claims", "$context.error.message", "$input"):
+        assert leak not in stage["AccessLogSetting"]["Format"]
+
+
+def test_the_usage_plan_limits_rate_and_quota():
+    plan = api(QuotaPerDay=11).properties("UsagePlan")
+    assert plan["Quota"] == {"Limit": 11, "Period": "DAY"} and {"RateLimit", "BurstLimit"} == set(plan["Throttle"])
+
+
+def test_the_authorizer_is_asked_every_time_unless_a_cache_is_asked_for():
+    def authorizer(**parameters):
+        schemes = body(**parameters)["components"]["securitySchemes"]
+        return schemes["Authorizer"]["x-amazon-apigateway-authorizer"]
+
+    assert "identitySource" not in authorizer() and str(authorizer()["authorizerResultTtlInSeconds"]) == "0"
+    cached = authorizer(AuthorizerCacheSeconds=5)
+    # Whoever came from another address, or without the token, is not the one whose answer is kept.
+    sources = {s.strip() for s in cached["identitySource"].split(",")}
+    assert {"method.request.header.Authorization", "context.identity.sourceIp"} <= sources
+    assert cached["type"] == "request" and cached["authorizerUri"].endswith("portcullis-authorizer/invocations")
+
+
+def test_security_headers_of_the_edge():
+    edge = Stack(CloudFront="true", EdgeDomainName="a.example", EdgeCertificateArn="c").children["Edge"]
+    headers = edge.properties("Headers")["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"]
+    assert headers["XSSProtection"] == {"Protection": False, "Override": True}, "X-XSS-Protection: 0"
+    assert "unsafe" not in headers["ContentSecurityPolicy"]["ContentSecurityPolicy"]
+    assert headers["ContentSecurityPolicy"]["ContentSecurityPolicy"].startswith("default-src 'none'")
+    assert headers["StrictTransportSecurity"]["AccessControlMaxAgeSec"] == 31536000
+    assert headers["StrictTransportSecurity"]["Preload"] and headers["StrictTransportSecurity"]["IncludeSubdomains"]
+    assert headers["FrameOptions"]["FrameOption"] == "DENY"
+    distribution = edge.properties("Distribution")["DistributionConfig"]
+    assert distribution["ViewerCertificate"]["MinimumProtocolVersion"] == "TLSv1.3_2025"
+    assert distribution["DefaultCacheBehavior"]["ViewerProtocolPolicy"] == "https-only"
+    (origin,) = distribution["Origins"]
+    assert origin["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
+
+
+def test_the_gate_blocks_whatever_did_not_come_through_cloudfront():
+    edge = Stack(CloudFront="true", EdgeDomainName="a.example", EdgeCertificateArn="c").children["Edge"]
+    (rule,) = edge.properties("OriginGate")["Rules"]
+    shown = edge.properties("Distribution")["DistributionConfig"]["Origins"][0]["OriginCustomHeaders"][0]
+    asked = rule["Statement"]["NotStatement"]["Statement"]["ByteMatchStatement"]
+    assert rule["Action"] == {"Block": {}}
+    assert asked["FieldToMatch"]["SingleHeader"]["Name"] == shown["HeaderName"].lower()
+    assert asked["SearchString"] == shown["HeaderValue"] and "resolve:secretsmanager" in shown["HeaderValue"]
+    assert rule["VisibilityConfig"]["SampledRequestsEnabled"] is False, "samples would show the secret"

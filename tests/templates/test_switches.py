@@ -1,0 +1,226 @@
+"""Each switch, on and off, leaves exactly the resources that it says."""
+
+import pytest
+
+from stack import Stack, Template, files, load
+
+# What stands whatever the switches are, and must survive all of them.
+ALWAYS = {
+    "AWS::KMS::Key": 7,
+    "AWS::DynamoDB::Table": 6,
+    "AWS::ApiGateway::RestApi": 1,
+    "AWS::SNS::Topic": 1,
+}
+OFF = {
+    "Waf": "false", "CloudFront": "false", "ShieldAdvanced": "false", "AttachVpc": "false", "Cache": "false",
+    "KmsSigning": "false", "RotateSecrets": "false", "CloudTrail": "false", "GuardDuty": "false",
+    "ConfigRules": "false", "ConfigRecorder": "false", "Macie": "false", "SecurityHub": "false", "Alarms": "false",
+    "ExampleAiRole": "false", "ManageAccountLogging": "false",
+}  # fmt: skip
+EDGE = {"CloudFront": "true", "Waf": "true", "EdgeDomainName": "api.example.com", "EdgeCertificateArn": "arn:c"}
+DOMAIN = {"DomainName": "api.example.com", "CertificateArn": "arn:c"}
+
+# Switches (beside OFF) → the resources that they add, type by type.
+CASES = {
+    "Waf": ({"Waf": "true"}, {
+        "AWS::WAFv2::WebACL": 1, "AWS::WAFv2::IPSet": 2, "AWS::WAFv2::WebACLAssociation": 1,
+        "AWS::WAFv2::LoggingConfiguration": 1, "AWS::Logs::LogGroup": 1, "AWS::CloudFormation::Stack": 1,
+    }),
+    "CloudFront": (EDGE, {
+        "AWS::CloudFront::Distribution": 1, "AWS::CloudFront::Function": 1, "AWS::CloudFront::ResponseHeadersPolicy": 1, "AWS::WAFv2::WebACL": 2,
+        "AWS::WAFv2::IPSet": 2, "AWS::WAFv2::WebACLAssociation": 1, "AWS::WAFv2::LoggingConfiguration": 1,
+        "AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1, "AWS::Logs::LogGroup": 1, "AWS::CloudFormation::Stack": 2,
+    }),
+    "ShieldAdvanced": ({**EDGE, "ShieldAdvanced": "true"}, {
+        "AWS::Shield::Protection": 1, "AWS::CloudFront::Distribution": 1, "AWS::CloudFront::Function": 1, "AWS::CloudFront::ResponseHeadersPolicy": 1,
+        "AWS::WAFv2::WebACL": 2, "AWS::WAFv2::IPSet": 2, "AWS::WAFv2::WebACLAssociation": 1,
+        "AWS::WAFv2::LoggingConfiguration": 1, "AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1,
+        "AWS::Logs::LogGroup": 1, "AWS::CloudFormation::Stack": 2,
+    }),
+    "AttachVpc": ({"AttachVpc": "true"}, {
+        "AWS::EC2::VPC": 1, "AWS::EC2::Subnet": 2, "AWS::EC2::RouteTable": 1, "AWS::EC2::SubnetRouteTableAssociation": 2,
+        "AWS::EC2::SecurityGroup": 3, "AWS::EC2::SecurityGroupEgress": 1, "AWS::EC2::VPCEndpoint": 7,
+        "AWS::EC2::FlowLog": 1, "AWS::Logs::LogGroup": 1, "AWS::IAM::Role": 1, "AWS::IAM::ManagedPolicy": 1,
+        "AWS::CloudFormation::Stack": 1,
+    }),
+    "Cache": ({"AttachVpc": "true", "Cache": "true"}, {
+        "AWS::ElastiCache::ReplicationGroup": 1, "AWS::ElastiCache::SubnetGroup": 1, "AWS::SecretsManager::Secret": 1,
+        "AWS::EC2::VPC": 1, "AWS::EC2::Subnet": 2, "AWS::EC2::RouteTable": 1, "AWS::EC2::SubnetRouteTableAssociation": 2,
+        "AWS::EC2::SecurityGroup": 3, "AWS::EC2::SecurityGroupEgress": 1, "AWS::EC2::VPCEndpoint": 7,
+        "AWS::EC2::FlowLog": 1, "AWS::Logs::LogGroup": 1, "AWS::IAM::Role": 1, "AWS::IAM::ManagedPolicy": 1,
+        "AWS::CloudFormation::Stack": 2,
+    }),
+    "CloudTrail": ({"CloudTrail": "true"}, {
+        "AWS::CloudTrail::Trail": 1, "AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1, "AWS::Logs::LogGroup": 1,
+        "AWS::IAM::Role": 1, "AWS::CloudFormation::Stack": 1,
+    }),
+    "GuardDuty": ({"GuardDuty": "true"}, {"AWS::GuardDuty::Detector": 1, "AWS::CloudFormation::Stack": 1}),
+    "Macie": ({"Macie": "true"}, {"AWS::Macie::Session": 1, "AWS::CloudFormation::Stack": 1}),
+    "SecurityHub": ({"SecurityHub": "true"}, {"AWS::SecurityHub::Hub": 1, "AWS::CloudFormation::Stack": 1}),
+    "ConfigRules": ({"ConfigRules": "true"}, {"AWS::Config::ConfigRule": 25, "AWS::CloudFormation::Stack": 1}),
+    "ConfigRecorder": ({"ConfigRecorder": "true"}, {
+        "AWS::Config::ConfigurationRecorder": 1, "AWS::Config::DeliveryChannel": 1, "AWS::IAM::ServiceLinkedRole": 1,
+        "AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1, "AWS::CloudFormation::Stack": 1,
+    }),
+    "ExampleAiRole": ({"ExampleAiRole": "true"}, {
+        "AWS::IAM::Role": 1, "AWS::Logs::LogGroup": 1, "AWS::CloudFormation::Stack": 1,
+    }),
+    "ManageAccountLogging": ({"ManageAccountLogging": "true"}, {"AWS::ApiGateway::Account": 1, "AWS::IAM::Role": 1}),
+    "AlertEmail": ({"AlertEmail": "a@example.com"}, {"AWS::SNS::Subscription": 1}),
+    "DomainName": (DOMAIN, {"AWS::ApiGateway::DomainName": 1, "AWS::ApiGateway::BasePathMapping": 1}),
+    "HostedZoneId": ({**DOMAIN, "HostedZoneId": "Z1"}, {
+        "AWS::ApiGateway::DomainName": 1, "AWS::ApiGateway::BasePathMapping": 1, "AWS::Route53::RecordSet": 1,
+    }),
+    "TruststoreUri": ({**DOMAIN, "TruststoreUri": "s3://b/ca.pem"}, {
+        "AWS::ApiGateway::DomainName": 1, "AWS::ApiGateway::BasePathMapping": 1,
+    }),
+}  # fmt: skip
+# Switches that change properties instead, each with a test of its own below or in another file.
+PROPERTIES = {"Protect", "KmsSigning"}
+
+
+def difference(more, less):
+    return {kind: n - less.get(kind, 0) for kind, n in more.items() if n != less.get(kind, 0)}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_switch_adds_what_it_says_and_takes_nothing_away(name):
+    switches, added = CASES[name]
+    assert difference(Stack(**{**OFF, **switches}).types, Stack(**OFF).types) == added
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_always_stands_survives_every_switch(name):
+    types = Stack(**{**OFF, **CASES[name][0]}).types
+    assert {kind: min(types.get(kind, 0), n) for kind, n in ALWAYS.items()} == ALWAYS
+
+
+def test_every_switch_has_a_case():
+    booleans = {
+        name for name, spec in load("template.yaml")["Parameters"].items() if spec.get("AllowedValues") == ["true", "false"]
+    }
+    assert booleans - PROPERTIES == (set(OFF) - PROPERTIES) & (set(CASES) | TESTED_ELSEWHERE)
+
+
+# test_rotation.py.
+TESTED_ELSEWHERE = {"RotateSecrets", "Alarms"}
+
+
+def test_protection_reaches_every_table():
+    for value, expected in (("true", True), ("false", False)):
+        tables = Stack(Protect=value).children["Data"].of_type("AWS::DynamoDB::Table")
+        assert {t["Properties"]["DeletionProtectionEnabled"] for t in tables.values()} == {expected}
+
+
+def test_reserved_concurrency_reaches_every_function_or_none():
+    for value, expected in ((0, {None}), (7, {7})):
+        functions = Stack(ReservedConcurrency=value).root.of_type("AWS::Serverless::Function")
+        assert {f["Properties"].get("ReservedConcurrentExecutions") for f in functions.values()} == expected
+
+
+def test_functions_are_attached_to_the_vpc_only_by_the_switch():
+    for value, expected in (("false", False), ("true", True)):
+        stack = Stack(AttachVpc=value)
+        roles = stack.children["Roles"].of_type("AWS::IAM::Role")
+        for logical, function in stack.root.of_type("AWS::Serverless::Function").items():
+            # The authorizer fetches issuers' keys over the internet.
+            attached = expected and logical != "AuthorizerFunction"
+            assert ("VpcConfig" in function["Properties"]) == attached, logical
+            role = roles[logical.replace("Function", "Role")]
+            assert bool(role["Properties"].get("ManagedPolicyArns")) == attached, logical
+
+
+def test_the_token_service_leaves_the_vpc_when_it_fetches_keys_of_others():
+    for issuers, attached in (("", True), ("- {name: cognito}", False)):
+        function = Stack(AttachVpc="true", UserIssuers=issuers).root.properties("StsFunction")
+        assert ("VpcConfig" in function) == attached
+
+
+def test_kms_signs_only_by_the_switch():
+    def signer(value):
+        return Stack(KmsSigning=value).root.properties("StsFunction")["Environment"]["Variables"]
+
+    assert signer("false")["SIGNER"] == "sealed" and signer("false")["SIGNING_KEY_ID"] == "<Keys.Outputs.TokenKeyArn>"
+    assert signer("true")["SIGNER"] == "kms" and signer("true")["SIGNING_KEY_PREFIX"] == "portcullis/signing"
+    assert "SIGNING_KEY_ID" not in signer("true") and "SIGNING_KEY_PREFIX" not in signer("false")
+
+
+def test_the_cache_needs_the_vpc():
+    assert "Valkey" not in Stack(Cache="true", AttachVpc="false").children
+
+
+def test_with_a_domain_the_api_has_one_door():
+    for parameters, closed, mutual in (({}, False, False), (DOMAIN, True, False), ({**DOMAIN, "TruststoreUri": "s3://b/k"}, True, True)):
+        api = Stack(**parameters).children["Api"]
+        assert api.properties("Api")["DisableExecuteApiEndpoint"] is closed
+        if closed:
+            assert ("MutualTlsAuthentication" in api.properties("Domain")) is mutual
+
+
+def test_behind_cloudfront_the_list_and_the_limit_stand_at_the_edge():
+    stack = Stack(**EDGE)
+    firewall = stack.children["Firewall"]
+    assert firewall.properties("WebAcl")["Scope"] == "CLOUDFRONT"
+    assert not firewall.of_type("AWS::WAFv2::WebACLAssociation")
+    assert stack.children["Edge"].properties("OriginGateAssociation")["WebACLArn"] == "<OriginGate.Arn>"
+
+
+@pytest.mark.parametrize("name", files())
+def test_every_parameter_says_what_it_is(name):
+    missing = [key for key, spec in load(name).get("Parameters", {}).items() if not spec.get("Description")]
+    assert missing == []
+
+
+COSTS = ("USD", "Free", "free", "Next to nothing", "costs")
+COSTLESS = {
+    "Name", "LogLevel", "StageName", "RateLimit", "BlockedCountries", "TruststoreVersion", "EdgeDomainName",
+    "EdgeCertificateArn", "VpcCidr", "CacheNodeType", "MetaClientCn",
+}  # fmt: skip
+
+
+def test_every_part_says_what_it_costs():
+    parameters = load("template.yaml")["Parameters"]
+    silent = {k for k, s in parameters.items() if not any(word in s["Description"] for word in COSTS)}
+    assert silent == COSTLESS & silent and silent <= COSTLESS, silent - COSTLESS
+
+
+def test_every_parameter_of_the_root_is_in_a_group():
+    interface = load("template.yaml")["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in interface for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(load("template.yaml")["Parameters"])
+
+
+def test_children_get_every_parameter_that_has_no_default():
+    for logical, child in Stack(**{**EDGE, "AttachVpc": "true", "Cache": "true", "GuardDuty": "true", "ConfigRules": "true", "ExampleAiRole": "true"}).children.items():
+        passed = set(load("template.yaml")["Resources"][logical]["Properties"].get("Parameters", {}))
+        needed = {k for k, s in child.source["Parameters"].items() if "Default" not in s}
+        assert needed <= passed, (logical, needed - passed)
+        assert passed <= set(child.source["Parameters"]), (logical, passed)
+
+
+def test_outputs_that_are_asked_for_exist():
+    """Every `Child.Outputs.X` of the root names an output of that child."""
+    import re
+
+    text = (load.__wrapped__.__globals__["ROOT"] / "template.yaml").read_text()
+    for child, output in set(re.findall(r"\b([A-Z][A-Za-z]+)\.Outputs\.([A-Za-z0-9]+)", text)):
+        template = load(load("template.yaml")["Resources"][child]["Properties"]["TemplateURL"])
+        assert output in template["Outputs"], f"{child}.{output}"
+
+
+def test_samconfig_names_parameters_that_exist():
+    import tomllib
+
+    from stack import ROOT
+
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    parameters = load("template.yaml")["Parameters"]
+    profiles = {name: p["deploy"]["parameters"]["parameter_overrides"] for name, p in config.items() if isinstance(p, dict)}
+    assert {"dev", "prod"} <= set(profiles)
+    for profile, overrides in profiles.items():
+        values = dict(override.split("=", 1) for override in overrides)
+        assert set(values) <= set(parameters), profile
+        for name, value in values.items():
+            allowed = parameters[name].get("AllowedValues")
+            assert allowed is None or value in map(str, allowed), (profile, name, value)
+        Stack(**values)
