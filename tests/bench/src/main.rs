@@ -12,14 +12,17 @@
     reason = "a measuring program for our own machines: it reads the clock, prints, and stops at what it did not expect"
 )]
 
+mod detect;
 mod measure;
 mod pii;
 mod scan;
+mod sign;
 mod webhook;
 
 use std::process::ExitCode;
 
 use measure::Job;
+use portcullis_token::Algorithm;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -32,10 +35,17 @@ fn main() -> ExitCode {
         "pii-encrypt" => pii::encrypt(&job),
         "pii-decrypt" => pii::decrypt(&job),
         "pii-scan" => scan::run(&job),
+        "detect" => detect::run(&job),
+        other if let Some(algorithm) = named(other, "jwt-sign:") => sign::run(&job, algorithm),
         other => {
             eprintln!("unknown task {other}");
             return ExitCode::from(2);
         }
     }
     ExitCode::SUCCESS
+}
+
+/// The algorithm of a task that is called by it.
+fn named(task: &str, kind: &str) -> Option<Algorithm> {
+    task.strip_prefix(kind).and_then(Algorithm::parse)
 }
