@@ -1,14 +1,18 @@
 //! `portcullis`: the stack on a laptop, and its pieces as commands.
 
 mod access;
+mod certs;
 mod config;
 mod detect;
 mod failure;
 mod input;
+mod keys;
 mod output;
 mod pii;
 mod progress;
 mod serve;
+mod service;
+mod token;
 mod webhook;
 
 use std::process::ExitCode;
@@ -42,6 +46,15 @@ enum Command {
     /// Say who may do what, and why.
     #[command(subcommand)]
     Access(access::Command),
+    /// List and rotate the signing keys of a running stack.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Ask for access tokens, look into them, verify them.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Make and manage certificates for mutual TLS between services.
+    #[command(subcommand)]
+    Certs(certs::Command),
     /// Judge CloudTrail records by the detection rules: one line per hit (event id, time, principal, rule id, title,
     /// severity, ATT&CK techniques, incident type).
     Detect(detect::Args),
@@ -74,6 +87,9 @@ async fn run(command: Command, output: &Output, environment: &Environment) -> Re
         Command::Webhook(command) => webhook::run(command, output, environment).await,
         Command::Pii(command) => pii::run(command, output, environment).await,
         Command::Access(command) => access::run(&command, output),
+        Command::Keys(command) => keys::run(&command, output, environment).await,
+        Command::Token(command) => token::run(command, output, environment).await,
+        Command::Certs(command) => certs::run(command, *output, &portcullis_lambda::SystemClock),
         Command::Detect(args) => detect::run(&args, output, &portcullis_lambda::SystemClock).await,
     }
 }

@@ -6,13 +6,18 @@
     reason = "what does not start or answer fails the test that asked for it"
 )]
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
+use portcullis_base::ExposeSecret;
+use portcullis_local::RootKey;
 use portcullis_webhook::sign;
+use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -24,6 +29,7 @@ pub struct LocalStack {
     port: u16,
     process: Option<Child>,
     starts: u32,
+    tokens: Mutex<HashMap<String, String>>,
 }
 
 impl LocalStack {
@@ -36,7 +42,7 @@ impl LocalStack {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         drop(listener);
-        let mut stack = Self { folder, port, process: None, starts: 0 };
+        let mut stack = Self { folder, port, process: None, starts: 0, tokens: Mutex::default() };
         stack.start_again().await;
         stack
     }
@@ -156,14 +162,61 @@ impl LocalStack {
         panic!("the queues do not drain: {}", self.health().await);
     }
 
+    /// A token of this service, as `portcullis token get` prints it.
+    ///
+    /// # Panics
+    /// When there is none to be had.
+    pub fn token(&self, service: &str) -> String {
+        let output = Command::new(binaries::portcullis())
+            .args(["token", "get", "--service", service, "--url", &self.url(""), "--root-key"])
+            .arg(self.root_key())
+            .output()
+            .expect("the command runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+    }
+
+    /// The client secret of a service, for clients that are not ours.
+    ///
+    /// # Panics
+    /// When the stack has not been started.
+    pub fn client_secret(&self, service: &str) -> String {
+        let root = RootKey::load(&self.root_key()).expect("a root key");
+        root.client_secret(service).expose_secret().to_owned()
+    }
+
+    /// Asks in the name of a service, with a token of it, and again where the stack says that it was too often.
+    ///
+    /// # Panics
+    /// When the stack does not answer.
+    pub async fn ask(&self, service: &str, method: Method, path: &str, body: Option<Value>) -> Response {
+        let client = reqwest::Client::new();
+        loop {
+            let known = self.tokens.lock().expect("no panic").get(service).cloned();
+            let token = known.unwrap_or_else(|| self.token(service));
+            let mut request = client.request(method.clone(), self.url(path)).bearer_auth(&token);
+            if let Some(body) = &body {
+                request = request.json(body);
+            }
+            let answer = request.send().await.expect("an answer");
+            match answer.status().as_u16() {
+                429 => tokio::time::sleep(Duration::from_millis(250)).await,
+                _ => {
+                    self.tokens.lock().expect("no panic").insert(service.to_owned(), token);
+                    return answer;
+                }
+            }
+        }
+    }
+
     /// The conversations of a person, as a caller who may read them finds them.
     ///
     /// # Panics
     /// When the stack does not answer.
     pub async fn conversations_of(&self, phone: &str) -> Vec<String> {
-        let request =
-            reqwest::Client::new().post(self.url("/conversations/search")).json(&json!({"subject": phone}));
-        let found: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+        let body = json!({"subject": phone});
+        let answer = self.ask(READER, Method::POST, "/conversations/search", Some(body)).await;
+        let found: Value = answer.json().await.expect("JSON");
         let ids = found["conversations"].as_array().expect("a list");
         ids.iter().map(|id| id.as_str().expect("text").to_owned()).collect()
     }
@@ -173,20 +226,17 @@ impl LocalStack {
     /// # Panics
     /// When the stack does not answer.
     pub async fn messages(&self, conversation: &str) -> Vec<Value> {
-        let client = reqwest::Client::new();
-        let url = self.url(&format!("/conversations/{conversation}"));
-        let (mut all, mut after) = (Vec::new(), None::<String>);
+        let (mut all, mut after) = (Vec::new(), String::new());
         loop {
-            let mut request = client.get(&url).query(&[("limit", "200")]);
-            if let Some(after) = &after {
-                request = request.query(&[("after", after)]);
-            }
-            let mut page: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+            let path = format!("/conversations/{conversation}?limit=200{after}");
+            let mut page: Value =
+                self.ask(READER, Method::GET, &path, None).await.json().await.expect("JSON");
             if let Value::Array(messages) = page["messages"].take() {
                 all.extend(messages);
             }
             match page["next"].as_str() {
-                Some(next) => after = Some(next.to_owned()),
+                // A position holds `#`.
+                Some(next) => after = format!("&after={}", next.replace('#', "%23")),
                 None => return all,
             }
         }
@@ -220,6 +270,8 @@ pub fn text_message(phone: &str, id: &str, text: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// The service that reads conversations.
+pub const READER: &str = "svc.memory";
 /// The name in every message of [`text_message`].
 pub const PROFILE_NAME: &str = "Ana Souza";
 /// The app secret of the stack.

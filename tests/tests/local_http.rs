@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use portcullis_tests::local_stack::{LocalStack, VERIFY_TOKEN, signature, text_message};
+use portcullis_tests::local_stack::{LocalStack, READER, VERIFY_TOKEN, signature, text_message};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -92,13 +92,24 @@ async fn bad_requests_get_their_status_and_problem_details_and_leave_nothing_beh
             403,
         ),
         ("a handshake without a mode", Method::GET, "/webhook?hub.challenge=1", 403),
-        ("an unknown conversation", Method::GET, "/conversations/00000000000000000000000000000000", 404),
-        ("a path that climbs", Method::GET, "/conversations/..%2f..%2fetc%2fpasswd", 404),
+        (
+            "a conversation without a token",
+            Method::GET,
+            "/conversations/00000000000000000000000000000000",
+            401,
+        ),
+        ("a path that climbs, without a token", Method::GET, "/conversations/..%2f..%2fetc%2fpasswd", 401),
     ] {
         let answer = client.request(method, stack.url(path)).send().await.unwrap();
         assert_eq!(answer.status(), status, "{label}");
         assert_eq!(answer.headers()["content-type"], "application/problem+json", "{label}");
         assert_eq!(answer.headers()["x-content-type-options"], "nosniff", "{label}");
+    }
+    for (label, path) in [
+        ("an unknown conversation", "/conversations/00000000000000000000000000000000"),
+        ("a path that climbs", "/conversations/..%2f..%2fetc%2fpasswd"),
+    ] {
+        assert_eq!(stack.ask(READER, Method::GET, path, None).await.status(), 404, "{label}");
     }
     let health = stack.drained().await;
     assert_eq!((&health["records"], &health["dead_letters"]), (&json!(0), &json!(0)));

@@ -4,6 +4,7 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use pii_function::{Caller, PiiFunction};
+use portcullis_client::Client;
 use portcullis_lambda::ProxyResponse;
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use crate::config::Environment;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::serve::{DataArgs, LocalPorts, Stack};
-use crate::webhook::{client, unreachable_stack};
+use crate::service::{self, SecretArgs};
 use crate::{input, progress};
 
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,11 @@ pub(crate) struct Args {
     /// Ask a running stack instead of opening the data directory.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// The identity that asks it.
+    #[arg(long, value_name = "ID", default_value = "ops.pii-reader", requires = "url")]
+    service: String,
+    #[command(flatten)]
+    secret: SecretArgs,
     #[command(flatten)]
     data: DataArgs,
 }
@@ -36,7 +42,7 @@ pub(crate) enum Direction {
 
 enum Backend {
     Local(Box<PiiFunction<LocalPorts>>, Caller),
-    Remote(reqwest::Client, String),
+    Remote(Box<Client>, String),
 }
 
 pub(crate) async fn run(
@@ -46,10 +52,14 @@ pub(crate) async fn run(
     environment: &Environment,
 ) -> Result<(), Failure> {
     let backend = match &args.url {
-        Some(url) => Backend::Remote(client()?, format!("{}{}", url.trim_end_matches('/'), direction.path())),
+        Some(url) => {
+            let secret = args.secret.secret(&args.service, args.data.root_key(), environment)?;
+            let client = service::connect(url, &args.service, secret)?;
+            Backend::Remote(Box::new(client), format!("{}{}", url.trim_end_matches('/'), direction.path()))
+        }
         None => {
             let stack = Stack::open(&args.data, environment)?;
-            Backend::Local(Box::new(stack.pii()), stack.developer())
+            Backend::Local(Box::new(stack.pii()), Stack::holder())
         }
     };
     let (mut reader, size) = input::open(&args.file)?;
@@ -93,17 +103,17 @@ impl Backend {
         match self {
             Self::Local(function, caller) => {
                 let ProxyResponse { status, body, .. } = match direction {
-                    Direction::Encrypt => function.encrypt(line).await,
+                    Direction::Encrypt => function.encrypt(caller, line).await,
                     Direction::Decrypt => function.decrypt(caller, line).await,
                 };
                 Ok((status, body.into_owned()))
             }
             Self::Remote(client, url) => {
-                let send =
-                    client.post(url).header("Content-Type", "application/json").body(line.to_vec()).send();
-                let answer = send.await.map_err(|e| unreachable_stack(url, &e))?;
+                let request = client.post(url).header("Content-Type", "application/json").body(line.to_vec());
+                let answer = request.send().await.map_err(|e| service::failed(url, &e))?;
                 let status = answer.status().as_u16();
-                Ok((status, answer.text().await.map_err(|e| unreachable_stack(url, &e))?))
+                let body = answer.bytes().await.map_err(|e| service::failed(url, &e))?;
+                Ok((status, String::from_utf8_lossy(&body).into_owned()))
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What a person sees when the stack starts and stops.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -9,22 +10,17 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 pub(crate) fn started(output: &Output, address: SocketAddr, stack: &Stack) -> Result<(), Failure> {
-    let developer = stack.developer();
     let status = json!({
         "event": "started",
         "url": format!("http://{address}"),
         "data": stack.data,
-        "development_principal": developer.id,
-        "roles": developer.roles,
     });
     output.line(&status, || {
         format!(
-            "Portcullis is up on http://{address}, data in {}\n\n\
-             !! DEVELOPMENT PRINCIPAL: this stack asks nobody who they are. Every caller is {:?} with the roles {}.\n\
-             !! Never expose this port. In AWS the authorizer decides.",
+            "Portcullis is up on http://{address}, data in {}\n\
+             Plain HTTP, for this machine alone. Identities: config/access/identities.yml; whoever holds the root key can \
+             say their secrets.",
             stack.data.display(),
-            developer.id,
-            developer.roles.join(", "),
         )
     })
 }
@@ -34,20 +30,28 @@ pub(crate) fn next_commands(
     output: &Output,
     address: SocketAddr,
     program: &str,
+    root_key: Option<&Path>,
     conversation: Option<&str>,
 ) -> Result<(), Failure> {
     if output.is_json() {
         return Ok(());
     }
-    let read = conversation
-        .map_or_else(String::new, |id| format!("  curl -s http://{address}/conversations/{id}\n"));
+    let key = root_key.map_or_else(String::new, |file| format!(" --root-key {}", file.display()));
+    let url = format!("http://{address}");
+    let id = conversation.unwrap_or("ID");
     output.text(&format!(
-        "\nTry next, in another terminal:\n{read}  \
-         {program} webhook send events/webhook/text.json --url http://{address}/webhook\n  \
+        "\nTry next, in another terminal:\n  \
+         TOKEN=$({program} token get --service svc.memory --url {url}{key})\n  \
+         curl -s {url}/conversations/{id} -H \"Authorization: Bearer $TOKEN\"\n  \
+         curl -s {url}/conversations/{id}\n  \
+         curl -s {url}/pii/classify -H \"Authorization: Bearer $TOKEN\" -d '{{\"fields\":{{\"note\":\"my card is 4111 1111 1111 1111\"}}}}'\n  \
+         echo \"$TOKEN\" | {program} token inspect\n  \
+         {program} access explain --as svc.analyst --action execute:external --resource plan-7\n  \
+         {program} keys rotate --url {url}{key}\n  \
+         {program} webhook send events/webhook/text.json --url {url}/webhook\n  \
          {program} webhook route events/webhook/batch.json --json\n  \
-         curl -s http://{address}/health\n  \
-         curl -s http://{address}/pii/classify -d '{{\"fields\":{{\"note\":\"my card is 4111 1111 1111 1111\"}}}}'\n  \
-         echo '{{\"subject\":\"+5511987654321\",\"record\":\"r1\",\"fields\":{{\"note\":\"hi\"}}}}' | {program} pii encrypt - --url http://{address}\n\n\
+         curl -s {url}/health\n  \
+         echo '{{\"subject\":\"+5511987654321\",\"record\":\"r1\",\"fields\":{{\"note\":\"hi\"}}}}' | {program} pii encrypt - --url {url}{key}\n\n\
          Ctrl-C stops it; what was accepted is kept."
     ))
 }

@@ -15,6 +15,7 @@ use super::secrets::WebhookSecret;
 use super::stack::Stack;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::service;
 use crate::webhook::{HEADER, body_of, client, unreachable_stack};
 
 /// What one sample event led to.
@@ -47,7 +48,9 @@ pub(crate) async fn play(
     secrets: &WebhookSecret,
     folder: &Path,
 ) -> Result<Option<String>, Failure> {
-    let player = Player { client: client()?, url: format!("http://{address}"), stack, secrets };
+    let url = format!("http://{address}");
+    let reader = service::connect(&url, READER, stack.root.client_secret(READER))?;
+    let player = Player { client: client()?, reader, url, stack, secrets };
     let (mut requests, mut messages) = (Vec::new(), Vec::new());
     for file in sample_files(folder)? {
         let sample = Sample::read(&file)?;
@@ -68,7 +71,7 @@ pub(crate) async fn play(
         requests_table(&requests)
     ))?;
     output.text(&format!(
-        "\nEach message, sealed in the table and read back as a caller who may:\n{}",
+        "\nEach message, sealed in the table and read back by {READER} with a token:\n{}",
         messages_table(&messages)
     ))?;
     Ok(messages.pop().map(|message| message.conversation))
@@ -106,6 +109,7 @@ impl Sample {
 
 struct Player<'s> {
     client: Client,
+    reader: portcullis_client::Client,
     url: String,
     stack: &'s Stack,
     secrets: &'s WebhookSecret,
@@ -141,8 +145,8 @@ impl Player<'_> {
         let mut messages = Vec::with_capacity(items.len());
         for item in items {
             let url = format!("{}/conversations/{}?limit=200", self.url, item.conversation);
-            let answer = self.client.get(&url).send().await.map_err(|e| unreachable_stack(&url, &e))?;
-            let page = json_of(&answer.text().await.map_err(|e| unreachable_stack(&url, &e))?);
+            let answer = self.reader.get(&url).send().await.map_err(|e| service::failed(&url, &e))?;
+            let page: Value = answer.json().await.map_err(|e| service::failed(&url, &e))?;
             let found = page.get("messages").and_then(Value::as_array).into_iter().flatten();
             let found = found.into_iter().find(|m| m.get("id").and_then(Value::as_str) == Some(&*item.id));
             let text =
@@ -212,6 +216,9 @@ fn excerpt(item: &Value) -> String {
     words.unwrap_or_else(|| item.to_string()).chars().take(48).collect()
 }
 
+/// The service that keeps the context of conversations.
+const READER: &str = "svc.memory";
+
 fn json_of(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
 }
@@ -239,7 +246,7 @@ fn messages_table(rows: &[Message]) -> Table {
     table
 }
 
-fn empty_table(header: &[&str]) -> Table {
+pub(super) fn empty_table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header);

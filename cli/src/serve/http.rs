@@ -7,29 +7,33 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use pii_function::{Caller, PiiFunction};
+use pii_function::PiiFunction;
 use portcullis_base::{Clock, Problem};
 use portcullis_lambda::{
     Authorizer, Identity, Metrics, ProxyEvent, ProxyResponse, RequestContext, SystemClock, TextMap,
 };
 use portcullis_local::Store;
 use portcullis_secrets::{CacheSettings, CachedSecrets};
+use sts_function::StsFunction;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use webhook_function::{HandlerSettings, WebhookFunction};
 
+use super::gateway::{Admitted, Gateway};
+use super::identity;
 use super::secrets::{LocalSecrets, WEBHOOK_SECRET};
 use super::stack::{LocalPorts, Stack};
 use crate::failure::Failure;
 
-/// Both functions behind one port.
+/// The functions behind one port.
 pub(crate) struct Server {
     webhook: WebhookFunction<LocalPorts>,
     pii: PiiFunction<LocalPorts>,
-    developer: Caller,
+    sts: StsFunction<LocalPorts>,
+    gateway: Gateway,
     store: Store,
     wrapper: portcullis_local::LocalKeyWrapper,
     /// Bodies in memory at once are bounded by this many times [`MAX_BODY`].
@@ -37,11 +41,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(stack: &Stack, secrets: LocalSecrets) -> Self {
+    pub(crate) fn new(
+        stack: &Stack,
+        secrets: LocalSecrets,
+        sts: StsFunction<LocalPorts>,
+        gateway: Gateway,
+    ) -> Self {
         let webhook = webhook_function::Parts {
             secrets: CachedSecrets::new(secrets, SystemClock, CacheSettings::default()),
             queue: stack.store.clone(),
             claims: stack.store.clone(),
+            auditor: identity::auditor(stack, "webhook"),
             clock: SystemClock,
             metrics: Metrics::off("webhook"),
             settings: HandlerSettings::new(WEBHOOK_SECRET),
@@ -49,7 +59,8 @@ impl Server {
         Self {
             webhook: WebhookFunction::new(webhook),
             pii: stack.pii(),
-            developer: stack.developer(),
+            sts,
+            gateway,
             store: stack.store.clone(),
             wrapper: stack.wrapper.clone(),
             slots: Semaphore::new(MAX_AT_ONCE),
@@ -90,20 +101,28 @@ async fn route(server: &Server, request: Request<Body>) -> Result<ProxyResponse,
     if !is_for_this_machine(&head.headers) {
         return Err(NOT_FOR_US);
     }
+    let path = head.uri.path();
+    if path == "/health" && head.method == Method::GET {
+        return Ok(ProxyResponse::json(200, health(server)?));
+    }
+    let authority = head.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let admitted = match server.gateway.admit(&head, authority).await {
+        Ok(admitted) => admitted,
+        Err(answer) => return Ok(answer),
+    };
     let body = Limited::new(body, MAX_BODY)
         .collect()
         .await
         .map_err(|e| if e.downcast_ref::<LengthLimitError>().is_some() { TOO_LARGE } else { BROKEN_OFF })?;
     let body = body.to_bytes();
-    let path = head.uri.path();
     let query = query(head.uri.query().unwrap_or_default());
-    let event = event(head.method.as_str(), path, &head.headers, &query, &body, &server.developer);
+    let event = event(head.method.as_str(), path, &head.headers, &query, &body, admitted);
     Ok(match path {
         "/webhook" => {
             let deadline = SystemClock.now() + GATEWAY_TIMEOUT;
             server.webhook.handle_request(&event, deadline).await
         }
-        "/health" => ProxyResponse::json(200, health(server)?),
+        _ if path.starts_with("/sts/") || PUBLISHED.contains(&path) => server.sts.answer(&event).await,
         _ => server.pii.answer(&event).await,
     })
 }
@@ -132,7 +151,7 @@ fn event<'a>(
     headers: &'a HeaderMap,
     query: &'a [(String, String)],
     body: &'a [u8],
-    caller: &'a Caller,
+    admitted: Admitted,
 ) -> ProxyEvent<'a> {
     let text = |name: &'a str, value: &'a [u8]| (Cow::Borrowed(name), String::from_utf8_lossy(value));
     let (body, is_base64) = match std::str::from_utf8(body) {
@@ -148,10 +167,7 @@ fn event<'a>(
         context: RequestContext {
             request_id: None,
             identity: Identity { source_ip: Some("127.0.0.1".into()), ..Identity::default() },
-            authorizer: Some(Authorizer(TextMap(vec![
-                ("principalId".into(), caller.id.as_str().into()),
-                ("roles".into(), caller.roles.join(" ").into()),
-            ]))),
+            authorizer: admitted.context.map(|context| Authorizer(TextMap(context))),
         },
         body: (!body.is_empty()).then_some(body),
         is_base64,
@@ -189,6 +205,8 @@ const MAX_BODY: usize = 10 * 1024 * 1024;
 /// API Gateway's integration timeout.
 const GATEWAY_TIMEOUT: Duration = Duration::from_secs(29);
 const MAX_AT_ONCE: usize = 64;
+/// What the token service publishes outside of its own folder.
+const PUBLISHED: [&str; 2] = ["/.well-known/oauth-authorization-server", "/openapi.json"];
 
 const TOO_LARGE: Problem = Problem::new(413, "body-too-large", "The body is too large");
 const BROKEN_OFF: Problem = Problem::new(400, "bad-request", "The body did not arrive whole");

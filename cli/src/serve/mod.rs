@@ -1,8 +1,11 @@
 //! `portcullis serve`: the whole stack in one process, on one port of the loopback interface.
 
 mod banner;
+mod callers;
 mod demo;
+mod gateway;
 mod http;
+mod identity;
 mod secrets;
 mod stack;
 mod worker;
@@ -17,6 +20,8 @@ use tokio::sync::watch;
 use crate::config::Environment;
 use crate::failure::Failure;
 use crate::output::Output;
+
+use self::gateway::Gateway;
 
 pub(crate) use secrets::SecretArgs;
 pub(crate) use stack::{DataArgs, LocalPorts, Stack};
@@ -35,9 +40,6 @@ pub(crate) struct Args {
     /// Folder of the sample events.
     #[arg(long, value_name = "DIR", default_value = "events")]
     events: PathBuf,
-    /// Roles of the development principal that every caller is.
-    #[arg(long, value_name = "ROLES", default_value = "pii-reader", value_delimiter = ',')]
-    dev_roles: Vec<String>,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -46,7 +48,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, output: &Output, environment: &Environment) -> Result<(), Failure> {
     portcullis_lambda::init_logging(LogFormat::Human, &environment.log_level);
-    let stack = Stack::open(&args.data, environment)?.with_roles(&args.dev_roles);
+    let stack = Stack::open(&args.data, environment)?;
     let secrets = args.secrets.source(environment)?;
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)))
         .await
@@ -55,12 +57,20 @@ pub(crate) async fn run(args: Args, output: &Output, environment: &Environment) 
 
     let (stop, stopped) = watch::channel(false);
     let workers = worker::start(&stack, &stopped);
-    let server = tokio::spawn(http::serve(listener, stack.server(secrets), stopped.clone()));
+    identity::register_clients(&stack).await?;
+    let issuer = identity::issuer(address)?;
+    let sts = identity::token_service(&stack, &issuer, Vec::new())?;
+    let gateway = Gateway::new(&stack, args.secrets.source(environment)?, &issuer)?;
+    let server = tokio::spawn(http::serve(listener, stack.server(secrets, sts, gateway), stopped.clone()));
     banner::started(output, address, &stack)?;
     if args.demo {
         let secret = args.secrets.webhook(environment).await?;
         let conversation = demo::play(output, address, &stack, &secret, &args.events).await?;
-        banner::next_commands(output, address, &environment.program, conversation.as_deref())?;
+        if let Some(conversation) = &conversation {
+            callers::show(output, &format!("http://{address}"), &stack, conversation).await?;
+        }
+        let root_key = args.data.root_key();
+        banner::next_commands(output, address, &environment.program, root_key, conversation.as_deref())?;
     }
 
     interrupted().await?;

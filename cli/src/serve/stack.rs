@@ -1,6 +1,6 @@
 //! The local stack: both functions over the embedded database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pii_function::{Caller, Parts, PiiFunction, Ports};
@@ -8,7 +8,11 @@ use portcullis_lambda::{Metrics, SystemClock};
 use portcullis_local::{LocalKeyWrapper, OpenError, RootKey, Store, StoreOptions};
 use portcullis_pii::{ClassificationPolicy, Detector, HierarchyOptions, KeyHierarchy};
 
+use sts_function::StsFunction;
+
+use super::gateway::Gateway;
 use super::http::Server;
+use super::identity;
 use super::secrets::LocalSecrets;
 use crate::config::Environment;
 use crate::failure::Failure;
@@ -25,6 +29,13 @@ pub(crate) struct DataArgs {
     root_key: Option<PathBuf>,
 }
 
+impl DataArgs {
+    /// The root key's file, where one is named.
+    pub(crate) fn root_key(&self) -> Option<&Path> {
+        self.root_key.as_deref()
+    }
+}
+
 /// The adapters of the local stack.
 pub(crate) struct LocalPorts;
 
@@ -34,6 +45,7 @@ impl Ports for LocalPorts {
     type Records = Store;
     type Claims = Store;
     type DeadLetters = Store;
+    type Audit = Store;
     type Clock = SystemClock;
 }
 
@@ -41,6 +53,7 @@ impl webhook_function::Ports for LocalPorts {
     type Secrets = LocalSecrets;
     type Queue = Store;
     type Claims = Store;
+    type Audit = Store;
     type Clock = SystemClock;
 }
 
@@ -48,8 +61,8 @@ impl webhook_function::Ports for LocalPorts {
 pub(crate) struct Stack {
     pub(crate) store: Store,
     pub(crate) wrapper: LocalKeyWrapper,
+    pub(crate) root: RootKey,
     pub(crate) data: PathBuf,
-    roles: Vec<String>,
 }
 
 impl Stack {
@@ -57,9 +70,7 @@ impl Stack {
         let key_file = match &args.root_key {
             Some(file) => file.clone(),
             None => environment
-                .config_home
-                .as_ref()
-                .map(|home| home.join("portcullis").join("root.key"))
+                .root_key()
                 .ok_or_else(|| Failure::usage("no home folder is known: name a file with --root-key"))?,
         };
         let root = RootKey::load_or_create(&key_file)
@@ -70,13 +81,7 @@ impl Stack {
         let store = Store::open(&args.data, &root, Arc::new(SystemClock), options)
             .map_err(|e| cannot_open(args, &e))?;
         let wrapper = LocalKeyWrapper::new(&root);
-        Ok(Self { store, wrapper, data: args.data.clone(), roles: vec!["pii-reader".to_owned()] })
-    }
-
-    #[must_use]
-    pub(crate) fn with_roles(mut self, roles: &[String]) -> Self {
-        self.roles = roles.to_vec();
-        self
+        Ok(Self { store, wrapper, root, data: args.data.clone() })
     }
 
     /// The PII function over this stack.
@@ -91,6 +96,7 @@ impl Stack {
             records: self.store.clone(),
             claims: self.store.clone(),
             dead_letters: self.store.clone(),
+            auditor: identity::auditor(self, "pii"),
             clock: SystemClock,
             detector: Detector::new(),
             policy: ClassificationPolicy::default(),
@@ -102,13 +108,18 @@ impl Stack {
     }
 
     /// The HTTP side over this stack.
-    pub(crate) fn server(&self, secrets: LocalSecrets) -> Server {
-        Server::new(self, secrets)
+    pub(crate) fn server(
+        &self,
+        secrets: LocalSecrets,
+        sts: StsFunction<LocalPorts>,
+        gateway: Gateway,
+    ) -> Server {
+        Server::new(self, secrets, sts, gateway)
     }
 
-    /// Who every caller of the local stack is: there is no authorizer in front of it.
-    pub(crate) fn developer(&self) -> Caller {
-        Caller { id: "development".to_owned(), roles: self.roles.clone() }
+    /// Whoever opens the data folder himself: he holds its root key, and nothing is between him and what it opens.
+    pub(crate) fn holder() -> Caller {
+        Caller { id: "root-key-holder".to_owned(), roles: vec!["pii-reader".to_owned()] }
     }
 }
 

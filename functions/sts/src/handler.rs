@@ -28,6 +28,7 @@ enum Endpoint {
     Introspect,
     Revoke,
     RotateKeys,
+    Keys,
     Jwks,
     Metadata,
     OpenApi,
@@ -84,6 +85,7 @@ impl<P: Ports> StsFunction<P> {
             Endpoint::Introspect => introspect::introspect(context).await,
             Endpoint::Revoke => revoke::revoke(context).await,
             Endpoint::RotateKeys => rotate::rotate(context).await,
+            Endpoint::Keys => rotate::list(context).await,
             Endpoint::Jwks => publish::jwks(context).await,
             Endpoint::Metadata => Ok(publish::metadata(context)),
             Endpoint::OpenApi => Ok(publish::openapi(context)),
@@ -126,11 +128,12 @@ impl<P: Ports> Context<'_, P> {
 }
 
 impl Endpoint {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Token,
         Self::Introspect,
         Self::Revoke,
         Self::RotateKeys,
+        Self::Keys,
         Self::Jwks,
         Self::Metadata,
         Self::OpenApi,
@@ -142,6 +145,7 @@ impl Endpoint {
             Self::Introspect => "POST /sts/introspect",
             Self::Revoke => "POST /sts/revoke",
             Self::RotateKeys => "POST /sts/rotate-keys",
+            Self::Keys => "GET /sts/keys",
             Self::Jwks => "GET /sts/jwks",
             Self::Metadata => "GET /.well-known/oauth-authorization-server",
             Self::OpenApi => "GET /openapi.json",

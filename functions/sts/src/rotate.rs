@@ -1,4 +1,5 @@
-//! `POST /sts/rotate-keys`: a new signing key now, or a compromised one out at once. For security admins.
+//! `POST /sts/rotate-keys`: a new signing key now, or a compromised one out at once. `GET /sts/keys`: where each key is in
+//! its life. For security admins.
 
 use portcullis_audit::Kind;
 use portcullis_lambda::ProxyResponse;
@@ -46,6 +47,15 @@ pub(crate) async fn rotate<P: Ports>(context: &mut Context<'_, P>) -> Result<Pro
         "changes": changes.iter().map(shown).collect::<Vec<_>>(),
         "keys": keys.iter().map(status).collect::<Vec<_>>(),
     });
+    Ok(ProxyResponse::json(200, body.to_string()))
+}
+
+/// Lists the keys and their stages.
+pub(crate) async fn list<P: Ports>(context: &mut Context<'_, P>) -> Result<ProxyResponse, Refusal> {
+    limits::check_address(context).await?;
+    bearer::authorize(context, SCOPE).await?;
+    let keys = context.parts.keeper.list().await?;
+    let body = json!({"keys": keys.iter().map(status).collect::<Vec<_>>()});
     Ok(ProxyResponse::json(200, body.to_string()))
 }
 

@@ -1,0 +1,151 @@
+//! What API Gateway does in AWS: knows the routes, asks the authorizer, and answers for it.
+
+use std::borrow::Cow;
+
+use authorizer_function::{
+    ApiKeys, AuthorizerFunction, AuthorizerSettings, Grant, IssuerSettings, Issuers, Parts, Request, Verdict,
+};
+use axum::http::request;
+use portcullis_access::{Rates, Roles, RouteAccess, RouteGuard, Routes};
+use portcullis_base::Problem;
+use portcullis_lambda::{Metrics, ProxyResponse, SystemClock};
+use portcullis_limit::MemoryLimits;
+use portcullis_local::Store;
+use portcullis_secrets::{CacheSettings, CachedSecrets};
+use portcullis_token::{Algorithm, CachePolicy, CachedVerifier, FollowPolicy, RevocationFollower};
+use sts_function::Issuer;
+
+use super::identity::{self, LocalJwks};
+use super::secrets::LocalSecrets;
+use super::stack::{LocalPorts, Stack};
+use crate::failure::Failure;
+
+impl authorizer_function::Ports for LocalPorts {
+    type Jwks = LocalJwks;
+    type Revocations = Store;
+    type Replay = Store;
+    type ApiKeys = Store;
+    type Secrets = LocalSecrets;
+    type Limits = MemoryLimits;
+    type Audit = Store;
+    type Clock = SystemClock;
+}
+
+/// The routes and their authorizer.
+pub(crate) struct Gateway {
+    routes: Routes,
+    authorizer: AuthorizerFunction<LocalPorts>,
+}
+
+/// A request that may go on to its function.
+pub(crate) struct Admitted {
+    /// The authorizer's context; none on a public route.
+    pub(crate) context: Option<Vec<(Cow<'static, str>, Cow<'static, str>)>>,
+}
+
+impl Gateway {
+    /// The gateway of a stack whose tokens come from `issuer`.
+    pub(crate) fn new(stack: &Stack, secrets: LocalSecrets, issuer: &Issuer) -> Result<Self, Failure> {
+        let wrong = |e: &dyn std::fmt::Display| identity::wrong(e);
+        let own = IssuerSettings {
+            issuer: issuer.as_str().to_owned(),
+            jwks_uri: Some(issuer.endpoint("/sts/jwks")),
+            jwks: None,
+            audiences: vec![issuer.as_str().to_owned()],
+            client_ids: Vec::new(),
+            algorithms: vec![Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256],
+            typ: None,
+            max_lifetime_seconds: Some(900),
+            roles: Roles::shipped().map_err(|e| wrong(&e))?.iter().map(|role| role.name.clone()).collect(),
+        };
+        let issuers = Issuers::new(&own, &[], LEEWAY_SECONDS).map_err(|e| wrong(&e))?;
+        let keys = issuers.key_source(LocalJwks(identity::keeper(stack)));
+        let cached = CachedSecrets::new(secrets, SystemClock, CacheSettings::default());
+        let parts = Parts::<LocalPorts> {
+            verifier: CachedVerifier::new(issuers.verifier(), keys, SystemClock, CachePolicy::default()),
+            issuers,
+            revocations: RevocationFollower::new(stack.store.clone(), SystemClock, FollowPolicy::default()),
+            replay: stack.store.clone(),
+            api_keys: ApiKeys::new(stack.store.clone(), cached, API_KEY_SECRET, SystemClock),
+            identities: identity::identities()?,
+            guard: RouteGuard::shipped().map_err(|e| wrong(&e))?,
+            rates: Rates::shipped().map_err(|e| wrong(&e))?,
+            limiter: identity::limiter("api"),
+            auditor: identity::auditor(stack, "authorizer"),
+            clock: SystemClock,
+            metrics: Metrics::off("authorizer"),
+            settings: AuthorizerSettings::default(),
+        };
+        let routes = Routes::shipped().map_err(|e| wrong(&e))?;
+        Ok(Self { routes, authorizer: AuthorizerFunction::new(parts) })
+    }
+
+    /// Lets a request through, or answers it.
+    pub(crate) async fn admit(
+        &self,
+        head: &request::Parts,
+        authority: &str,
+    ) -> Result<Admitted, ProxyResponse> {
+        let (method, path) = (head.method.as_str(), head.uri.path());
+        let Some(route) = self.routes.find(method, path) else { return Err(self.no_route(path)) };
+        if route.access == RouteAccess::Public {
+            return Ok(Admitted { context: None });
+        }
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let request = Request {
+            method: method.into(),
+            path: path.into(),
+            uri: format!("http://{authority}{path}").into(),
+            headers: head
+                .headers
+                .iter()
+                .map(|(name, value)| (name.as_str().into(), text(value.as_bytes()).into()))
+                .collect(),
+            source_address: Some("127.0.0.1".into()),
+            certificate: None,
+            request_id: Cow::default(),
+        };
+        match self.authorizer.judge(&request).await {
+            Verdict::Allow(grant) => Ok(Admitted { context: Some(context(*grant)) }),
+            Verdict::Unauthorized => {
+                Err(ProxyResponse::problem(&UNAUTHORIZED).with_header("WWW-Authenticate", "Bearer"))
+            }
+            Verdict::Forbidden(_) => Err(ProxyResponse::problem(&FORBIDDEN)),
+            Verdict::TooManyRequests { retry_after } => Err(ProxyResponse::problem(&TOO_MANY_REQUESTS)
+                .with_header("Retry-After", retry_after.to_string())),
+            Verdict::Unavailable => Err(ProxyResponse::problem(&UNAVAILABLE)),
+        }
+    }
+
+    fn no_route(&self, path: &str) -> ProxyResponse {
+        let methods: Vec<_> = self
+            .routes
+            .iter()
+            .filter(|route| route.path.matches(path))
+            .map(|route| route.method.as_str())
+            .collect();
+        match &*methods {
+            [] => ProxyResponse::problem(&NOT_FOUND),
+            some => ProxyResponse::problem(&METHOD).with_header("Allow", some.join(", ")),
+        }
+    }
+}
+
+fn context(grant: Grant) -> Vec<(Cow<'static, str>, Cow<'static, str>)> {
+    let principal = (Cow::Borrowed("principalId"), Cow::Owned(grant.principal));
+    let rest = grant.context.into_iter().map(|(name, value)| (name.into(), value.into()));
+    std::iter::once(principal).chain(rest).collect()
+}
+
+const LEEWAY_SECONDS: u8 = 5;
+/// API keys are off here: nobody has one.
+const API_KEY_SECRET: &str = "portcullis/api-keys";
+
+const UNAUTHORIZED: Problem =
+    Problem::new(401, "unauthorized", "A valid access token is needed: see portcullis token get");
+const FORBIDDEN: Problem = Problem::new(403, "forbidden", "This caller may not do this");
+const TOO_MANY_REQUESTS: Problem =
+    Problem::new(429, "too-many-requests", "Too many requests: try again later");
+const UNAVAILABLE: Problem = Problem::new(503, "unavailable", "Try again later");
+const NOT_FOUND: Problem = Problem::new(404, "not-found", "There is nothing here");
+const METHOD: Problem = Problem::new(405, "method-not-allowed", "This method is not allowed here");

@@ -1,0 +1,94 @@
+//! Calls of the API in the name of a service: what `portcullis` commands do against a running stack.
+
+use std::path::{Path, PathBuf};
+
+use portcullis_base::{ExposeSecret, SecretString};
+use portcullis_client::{Client, ClientError, ClientSettings, Credential};
+use portcullis_local::RootKey;
+use zeroize::Zeroizing;
+
+use crate::config::Environment;
+use crate::failure::Failure;
+use crate::input;
+
+/// Where the secret of a service comes from: a file, `PORTCULLIS_CLIENT_SECRET`, or, for a stack on this machine, its root
+/// key.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct SecretArgs {
+    /// File that holds the service's client secret.
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+}
+
+/// A client for the API at `url` (`http://127.0.0.1:8787`, `https://api.example/prod`) in the name of `service`.
+pub(crate) fn connect(url: &str, service: &str, secret: SecretString) -> Result<Client, Failure> {
+    let base = url.trim_end_matches('/');
+    let credential = Credential::Secret { client_id: service.to_owned(), secret };
+    let settings = ClientSettings::new(&format!("{base}/sts/token"), credential, [origin(base)])
+        .map_err(|e| Failure::usage(format!("{url}: {e}")))?;
+    Client::new(settings).map_err(|e| Failure::usage(format!("{url}: {e}")))
+}
+
+impl SecretArgs {
+    /// The secret of `service`.
+    pub(crate) fn secret(
+        &self,
+        service: &str,
+        root_key: Option<&Path>,
+        environment: &Environment,
+    ) -> Result<SecretString, Failure> {
+        if let Some(file) = &self.secret_file {
+            return read_secret(file);
+        }
+        if let Some(secret) = &environment.client_secret {
+            return Ok(secret.clone());
+        }
+        let file = root_key.map(Path::to_path_buf).or_else(|| environment.root_key());
+        let file =
+            file.ok_or_else(|| Failure::usage("no secret: name a file with --secret-file or --root-key"))?;
+        let root =
+            RootKey::load(&file).map_err(|e| Failure::usage(format!("root key {}: {e}", file.display())))?;
+        Ok(root.client_secret(service))
+    }
+}
+
+/// Says why a call came to nothing.
+pub(crate) fn failed(url: &str, error: &ClientError) -> Failure {
+    Failure::usage(format!("{url}: {error}"))
+}
+
+fn read_secret(file: &Path) -> Result<SecretString, Failure> {
+    let bytes = Zeroizing::new(input::read(file, MAX_SECRET)?);
+    let text = std::str::from_utf8(bytes.trim_ascii())
+        .map_err(|_| Failure::usage(format!("{}: not text", file.display())))?;
+    let secret = SecretString::from(text.to_owned());
+    if secret.expose_secret().is_empty() {
+        return Err(Failure::usage(format!("{}: no secret in it", file.display())));
+    }
+    Ok(secret)
+}
+
+/// Scheme, host and port.
+fn origin(base: &str) -> String {
+    let after = base.find("://").map_or(0, |at| at + 3);
+    let end = base.get(after..).and_then(|rest| rest.find('/')).map_or(base.len(), |at| after + at);
+    base.get(..end).unwrap_or(base).to_owned()
+}
+
+const MAX_SECRET: u64 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_shown_to_the_stack_it_is_for_alone() {
+        for (url, expected) in [
+            ("http://127.0.0.1:8787", "http://127.0.0.1:8787"),
+            ("https://api.example/prod/eu", "https://api.example"),
+            ("api.example/prod", "api.example"),
+        ] {
+            assert_eq!(origin(url), expected);
+        }
+    }
+}
