@@ -13,7 +13,7 @@ ALWAYS = {
 }
 OFF = {
     "Waf": "false", "CloudFront": "false", "ShieldAdvanced": "false", "AttachVpc": "false", "Cache": "false",
-    "KmsSigning": "false", "RotateSecrets": "false", "CloudTrail": "false", "GuardDuty": "false",
+    "KmsSigning": "false", "CloudTrail": "false", "GuardDuty": "false",
     "ConfigRules": "false", "ConfigRecorder": "false", "Macie": "false", "SecurityHub": "false", "Alarms": "false",
     "ExampleAiRole": "false", "ManageAccountLogging": "false",
 }  # fmt: skip
@@ -102,8 +102,8 @@ def test_every_switch_has_a_case():
     assert booleans - PROPERTIES == (set(OFF) - PROPERTIES) & (set(CASES) | TESTED_ELSEWHERE)
 
 
-# test_rotation.py.
-TESTED_ELSEWHERE = {"RotateSecrets", "Alarms"}
+# test_metrics.py.
+TESTED_ELSEWHERE = {"Alarms"}
 
 
 def test_protection_reaches_every_table():
