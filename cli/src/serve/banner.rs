@@ -1,6 +1,5 @@
 //! What a person sees when the stack starts and stops.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use serde_json::json;
@@ -9,17 +8,17 @@ use super::stack::Stack;
 use crate::failure::Failure;
 use crate::output::Output;
 
-pub(crate) fn started(output: &Output, address: SocketAddr, stack: &Stack) -> Result<(), Failure> {
+pub(crate) fn started(output: &Output, url: &str, stack: &Stack) -> Result<(), Failure> {
     let status = json!({
         "event": "started",
-        "url": format!("http://{address}"),
+        "url": url,
         "data": stack.data,
     });
     output.line(&status, || {
         format!(
-            "Portcullis is up on http://{address}, data in {}\n\
-             Plain HTTP, for this machine alone. Identities: config/access/identities.yml; whoever holds the root key can \
-             say their secrets.",
+            "Portcullis is up on {url}, data in {}\n\
+             For this machine alone. Identities: config/access/identities.yml; whoever holds the root key can say their \
+             secrets.",
             stack.data.display(),
         )
     })
@@ -28,7 +27,7 @@ pub(crate) fn started(output: &Output, address: SocketAddr, stack: &Stack) -> Re
 /// Commands that work as they stand, for a person who has just seen the samples.
 pub(crate) fn next_commands(
     output: &Output,
-    address: SocketAddr,
+    url: &str,
     program: &str,
     root_key: Option<&Path>,
     conversation: Option<&str>,
@@ -37,7 +36,6 @@ pub(crate) fn next_commands(
         return Ok(());
     }
     let key = root_key.map_or_else(String::new, |file| format!(" --root-key {}", file.display()));
-    let url = format!("http://{address}");
     let id = conversation.unwrap_or("ID");
     output.text(&format!(
         "\nTry next, in another terminal:\n  \

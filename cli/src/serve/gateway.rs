@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use authorizer_function::{
-    ApiKeys, AuthorizerFunction, AuthorizerSettings, Grant, IssuerSettings, Issuers, Parts, Request, Verdict,
+    ApiKeys, AuthorizerFunction, AuthorizerSettings, Certificate, Grant, IssuerSettings, Issuers, MtlsMode,
+    Parts, Request, Verdict,
 };
 use axum::http::request;
 use portcullis_access::{Rates, Roles, RouteAccess, RouteGuard, Routes};
@@ -35,6 +36,7 @@ impl authorizer_function::Ports for LocalPorts {
 pub(crate) struct Gateway {
     routes: Routes,
     authorizer: AuthorizerFunction<LocalPorts>,
+    url: String,
 }
 
 /// A request that may go on to its function.
@@ -45,7 +47,12 @@ pub(crate) struct Admitted {
 
 impl Gateway {
     /// The gateway of a stack whose tokens come from `issuer`.
-    pub(crate) fn new(stack: &Stack, secrets: LocalSecrets, issuer: &Issuer) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        stack: &Stack,
+        secrets: LocalSecrets,
+        issuer: &Issuer,
+        mtls: MtlsMode,
+    ) -> Result<Self, Failure> {
         let wrong = |e: &dyn std::fmt::Display| identity::wrong(e);
         let own = IssuerSettings {
             issuer: issuer.as_str().to_owned(),
@@ -74,17 +81,21 @@ impl Gateway {
             auditor: identity::auditor(stack, "authorizer"),
             clock: SystemClock,
             metrics: Metrics::off("authorizer"),
-            settings: AuthorizerSettings::default(),
+            settings: AuthorizerSettings {
+                mtls,
+                public_url: Some(issuer.as_str().to_owned()),
+                ..AuthorizerSettings::default()
+            },
         };
         let routes = Routes::shipped().map_err(|e| wrong(&e))?;
-        Ok(Self { routes, authorizer: AuthorizerFunction::new(parts) })
+        Ok(Self { routes, authorizer: AuthorizerFunction::new(parts), url: issuer.as_str().to_owned() })
     }
 
-    /// Lets a request through, or answers it.
+    /// Lets a request through, or answers it. `certificate`: the client certificate of its connection, in PEM.
     pub(crate) async fn admit(
         &self,
         head: &request::Parts,
-        authority: &str,
+        certificate: Option<&str>,
     ) -> Result<Admitted, ProxyResponse> {
         let (method, path) = (head.method.as_str(), head.uri.path());
         let Some(route) = self.routes.find(method, path) else { return Err(self.no_route(path)) };
@@ -92,17 +103,14 @@ impl Gateway {
             return Ok(Admitted { context: None });
         }
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let headers = head.headers.iter();
         let request = Request {
             method: method.into(),
             path: path.into(),
-            uri: format!("http://{authority}{path}").into(),
-            headers: head
-                .headers
-                .iter()
-                .map(|(name, value)| (name.as_str().into(), text(value.as_bytes()).into()))
-                .collect(),
+            uri: format!("{}{path}", self.url).into(),
+            headers: headers.map(|(n, v)| (n.as_str().into(), text(v.as_bytes()).into())).collect(),
             source_address: Some("127.0.0.1".into()),
-            certificate: None,
+            certificate: certificate.map(|pem| Certificate { pem: pem.into(), subject: "".into() }),
             request_id: Cow::default(),
         };
         match self.authorizer.judge(&request).await {

@@ -12,8 +12,11 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use pii_function::PiiFunction;
 use portcullis_base::{Clock, Problem};
+use portcullis_client::PeerCertificate;
+use portcullis_client::mtls::MtlsServer;
 use portcullis_lambda::{
-    Authorizer, Identity, Metrics, ProxyEvent, ProxyResponse, RequestContext, SystemClock, TextMap,
+    Authorizer, ClientCert, Identity, Metrics, ProxyEvent, ProxyResponse, RequestContext, SystemClock,
+    TextMap,
 };
 use portcullis_local::Store;
 use portcullis_secrets::{CacheSettings, CachedSecrets};
@@ -26,6 +29,7 @@ use super::gateway::{Admitted, Gateway};
 use super::identity;
 use super::secrets::{LocalSecrets, WEBHOOK_SECRET};
 use super::stack::{LocalPorts, Stack};
+use super::tls;
 use crate::failure::Failure;
 
 /// The functions behind one port.
@@ -72,6 +76,7 @@ impl Server {
 pub(crate) async fn serve(
     listener: TcpListener,
     server: Server,
+    tls: Option<Arc<MtlsServer>>,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let app = Router::new().fallback(answer).with_state(Arc::new(server));
@@ -79,6 +84,10 @@ pub(crate) async fn serve(
         // A sender that is gone means stop as well.
         let _stop = stopped.wait_for(|stop| *stop).await;
     };
+    if let Some(tls) = tls {
+        tls.serve(listener, app, until).await;
+        return Ok(());
+    }
     axum::serve(listener, app)
         .with_graceful_shutdown(until)
         .await
@@ -105,8 +114,8 @@ async fn route(server: &Server, request: Request<Body>) -> Result<ProxyResponse,
     if path == "/health" && head.method == Method::GET {
         return Ok(ProxyResponse::json(200, health(server)?));
     }
-    let authority = head.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let admitted = match server.gateway.admit(&head, authority).await {
+    let certificate = head.extensions.get::<PeerCertificate>().map(|shown| tls::pem(shown.der()));
+    let admitted = match server.gateway.admit(&head, certificate.as_deref()).await {
         Ok(admitted) => admitted,
         Err(answer) => return Ok(answer),
     };
@@ -116,7 +125,7 @@ async fn route(server: &Server, request: Request<Body>) -> Result<ProxyResponse,
         .map_err(|e| if e.downcast_ref::<LengthLimitError>().is_some() { TOO_LARGE } else { BROKEN_OFF })?;
     let body = body.to_bytes();
     let query = query(head.uri.query().unwrap_or_default());
-    let event = event(head.method.as_str(), path, &head.headers, &query, &body, admitted);
+    let event = event(head.method.as_str(), path, &head.headers, &query, &body, admitted, certificate);
     Ok(match path {
         "/webhook" => {
             let deadline = SystemClock.now() + GATEWAY_TIMEOUT;
@@ -152,6 +161,7 @@ fn event<'a>(
     query: &'a [(String, String)],
     body: &'a [u8],
     admitted: Admitted,
+    certificate: Option<String>,
 ) -> ProxyEvent<'a> {
     let text = |name: &'a str, value: &'a [u8]| (Cow::Borrowed(name), String::from_utf8_lossy(value));
     let (body, is_base64) = match std::str::from_utf8(body) {
@@ -166,7 +176,10 @@ fn event<'a>(
         path_parameters: TextMap::default(),
         context: RequestContext {
             request_id: None,
-            identity: Identity { source_ip: Some("127.0.0.1".into()), ..Identity::default() },
+            identity: Identity {
+                source_ip: Some("127.0.0.1".into()),
+                client_cert: ClientCert { subject: None, pem: certificate.map(Cow::Owned) },
+            },
             authorizer: admitted.context.map(|context| Authorizer(TextMap(context))),
         },
         body: (!body.is_empty()).then_some(body),
@@ -182,7 +195,9 @@ fn is_for_this_machine(headers: &HeaderMap) -> bool {
         matches!(host, "127.0.0.1" | "localhost" | "[::1]")
     };
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let origin = text("origin").is_none_or(|o| o.strip_prefix("http://").is_some_and(local));
+    let origin = text("origin").is_none_or(|o| {
+        ["http://", "https://"].iter().any(|scheme| o.strip_prefix(scheme).is_some_and(local))
+    });
     text("host").is_some_and(local) && origin
 }
 

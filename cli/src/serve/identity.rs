@@ -1,7 +1,6 @@
 //! The local stack's token service: the shipped identities, keys sealed under the root key, client secrets that follow
 //! from it.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use portcullis_access::Identities;
@@ -70,8 +69,8 @@ pub(crate) fn token_service(
 }
 
 /// Where the key sets of users' issuers are.
-fn key_sets(_users: &[UserIssuer]) -> Vec<(String, String)> {
-    Vec::new()
+fn key_sets(users: &[UserIssuer]) -> Vec<(String, String)> {
+    users.iter().map(|user| (user.policy.issuer().to_owned(), user.jwks_uri.clone())).collect()
 }
 
 /// Gives every identity that has none its secret: the store holds the hash, the root key says the secret.
@@ -137,9 +136,9 @@ pub(crate) fn hasher(root: &RootKey) -> Result<SecretHasher, Failure> {
     SecretHasher::new(root.hasher_key().as_slice()).map_err(|e| wrong(&e))
 }
 
-/// The issuer of a stack that listens there.
-pub(crate) fn issuer(address: SocketAddr) -> Result<Issuer, Failure> {
-    Issuer::parse(&format!("http://{address}")).map_err(|e| wrong(&e))
+/// The issuer of a stack that answers there.
+pub(crate) fn issuer(url: &str) -> Result<Issuer, Failure> {
+    Issuer::parse(url).map_err(|e| wrong(&e))
 }
 
 pub(crate) fn wrong(error: &dyn std::fmt::Display) -> Failure {

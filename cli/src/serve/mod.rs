@@ -8,6 +8,7 @@ mod http;
 mod identity;
 mod secrets;
 mod stack;
+mod tls;
 mod worker;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,6 +23,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 use self::gateway::Gateway;
+use self::tls::TlsArgs;
 
 pub(crate) use secrets::SecretArgs;
 pub(crate) use stack::{DataArgs, LocalPorts, Stack};
@@ -41,6 +43,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", default_value = "events")]
     events: PathBuf,
     #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
     secrets: SecretArgs,
@@ -58,19 +62,26 @@ pub(crate) async fn run(args: Args, output: &Output, environment: &Environment) 
     let (stop, stopped) = watch::channel(false);
     let workers = worker::start(&stack, &stopped);
     identity::register_clients(&stack).await?;
-    let issuer = identity::issuer(address)?;
+    let tls = args.tls.server()?;
+    let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
+    let issuer = identity::issuer(&url)?;
     let sts = identity::token_service(&stack, &issuer, Vec::new())?;
-    let gateway = Gateway::new(&stack, args.secrets.source(environment)?, &issuer)?;
-    let server = tokio::spawn(http::serve(listener, stack.server(secrets, sts, gateway), stopped.clone()));
-    banner::started(output, address, &stack)?;
+    let gateway = Gateway::new(&stack, args.secrets.source(environment)?, &issuer, args.tls.mode())?;
+    let server = tokio::spawn(http::serve(
+        listener,
+        stack.server(secrets, sts, gateway),
+        tls.clone(),
+        stopped.clone(),
+    ));
+    banner::started(output, &url, &stack)?;
     if args.demo {
         let secret = args.secrets.webhook(environment).await?;
         let conversation = demo::play(output, address, &stack, &secret, &args.events).await?;
         if let Some(conversation) = &conversation {
-            callers::show(output, &format!("http://{address}"), &stack, conversation).await?;
+            callers::show(output, &url, &stack, conversation).await?;
         }
         let root_key = args.data.root_key();
-        banner::next_commands(output, address, &environment.program, root_key, conversation.as_deref())?;
+        banner::next_commands(output, &url, &environment.program, root_key, conversation.as_deref())?;
     }
 
     interrupted().await?;
@@ -79,7 +90,7 @@ pub(crate) async fn run(args: Args, output: &Output, environment: &Environment) 
     let _all_gone = stop.send(true);
     server.await.map_err(|_| Failure::usage("the server failed"))??;
     workers.finish().await;
-    Ok(())
+    tls.map_or(Ok(()), |tls| tls::findings(output, &tls.findings()))
 }
 
 /// Waits for Ctrl-C or the signal that a process manager ends services with.
