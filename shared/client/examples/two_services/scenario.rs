@@ -139,7 +139,7 @@ async fn plan(
     let failed = |_| StatusCode::BAD_GATEWAY;
     let budget = client.get(&format!("{enterprise}/budget")).send().await.map_err(failed)?;
     let budget: Value = budget.json().await.map_err(failed)?;
-    Ok(Json(json!({"for": caller.subject(), "spend": budget["amount"]})))
+    Ok(Json(json!({"for": caller.subject(), "spend": budget.get("amount")})))
 }
 
 /// A token service in a few lines, for the example: it knows a client by its certificate, and binds the token to it

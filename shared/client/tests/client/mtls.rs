@@ -215,6 +215,29 @@ async fn the_client_checks_the_server_too() {
 }
 
 #[tokio::test]
+async fn who_has_the_ca_key_still_cannot_certify_other_names() {
+    let pki = Pki::new();
+    let key = |name: &str| rcgen::KeyPair::from_pem(&String::from_utf8(pki.read(name)).unwrap()).unwrap();
+    let ca = String::from_utf8(pki.read("ca/ca.crt")).unwrap();
+    let issuer = rcgen::Issuer::from_ca_cert_pem(&ca, key("ca/ca.key")).unwrap();
+    for (name, good) in
+        [("own.corp.example", true), ("evil.example", false), ("corp.example.evil.example", false)]
+    {
+        let mut params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = params.signed_by(&key("server/server.key"), &issuer).unwrap();
+        replace(&pki.path("server/server.crt"), certificate.pem().as_bytes());
+        let (address, _) = pki.serve(pki.settings().with_mode(Mode::Permissive), mirror()).await;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .resolve(name, address)
+            .tls_certs_only(reqwest::Certificate::from_pem_bundle(ca.as_bytes()).unwrap());
+        let answer = client.build().unwrap().get(format!("https://{name}:{}/", address.port())).send().await;
+        assert_eq!(answer.is_ok(), good, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_shows_its_new_certificate_and_gets_a_new_token_for_it() {
     let pki = Pki::new();
     let tokens = Counter::default();
