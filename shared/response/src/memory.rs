@@ -1,0 +1,175 @@
+//! Incidents, holds and the cap in memory: one process, for the local stack, drills and tests.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::SignedDuration;
+use portcullis_base::Timestamp;
+
+use crate::incident::{Incident, IncidentId, Status};
+use crate::ports::{PortError, PortResult};
+use crate::store::{CapStore, Created, Dropped, Holds, IncidentStore, Saved, Slot};
+
+/// [`IncidentStore`], [`Holds`] and [`CapStore`] over maps: exact for all who share it, gone with the process. Incidents
+/// are kept as JSON, as any other store keeps them.
+#[derive(Debug, Default)]
+pub struct MemoryDesk(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Revision, and the incident.
+    incidents: BTreeMap<IncidentId, (u64, String)>,
+    holds: BTreeMap<String, Vec<IncidentId>>,
+    slots: BTreeMap<IncidentId, Timestamp>,
+}
+
+impl MemoryDesk {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn load(&self, id: &IncidentId) -> PortResult<Option<Incident>> {
+        self.incidents.get(id).map(|(_, json)| read(json)).transpose()
+    }
+
+    fn put(&mut self, incident: &Incident) -> PortResult<()> {
+        let json = serde_json::to_string(incident).map_err(|e| PortError::Refused(e.to_string()))?;
+        self.incidents.insert(incident.id.clone(), (incident.revision, json));
+        Ok(())
+    }
+}
+
+fn read(json: &str) -> PortResult<Incident> {
+    serde_json::from_str(json).map_err(|e| PortError::Refused(e.to_string()))
+}
+
+impl IncidentStore for MemoryDesk {
+    async fn create(&self, incident: &Incident) -> PortResult<Created> {
+        let mut inner = self.inner();
+        if let Some(found) = inner.load(&incident.id)? {
+            return Ok(Created::Exists(Box::new(found)));
+        }
+        inner.put(incident)?;
+        Ok(Created::New)
+    }
+
+    async fn load(&self, id: &IncidentId) -> PortResult<Option<Incident>> {
+        self.inner().load(id)
+    }
+
+    async fn save(&self, incident: &Incident, expected: u64) -> PortResult<Saved> {
+        let mut inner = self.inner();
+        match inner.incidents.get(&incident.id) {
+            Some((revision, _)) if *revision == expected => inner.put(incident).map(|()| Saved::Yes),
+            _ => Ok(Saved::Conflict),
+        }
+    }
+
+    async fn list(&self, status: Option<Status>, limit: usize) -> PortResult<Vec<Incident>> {
+        let all: PortResult<Vec<Incident>> =
+            self.inner().incidents.values().map(|(_, json)| read(json)).collect();
+        let mut all = all?;
+        all.retain(|incident| status.is_none_or(|status| incident.status == status));
+        all.sort_by_key(|incident| std::cmp::Reverse(incident.times.detected));
+        all.truncate(limit);
+        Ok(all)
+    }
+
+    async fn expired(&self, now: Timestamp, limit: usize) -> PortResult<Vec<IncidentId>> {
+        let all: PortResult<Vec<Incident>> =
+            self.inner().incidents.values().map(|(_, json)| read(json)).collect();
+        let due = all?.into_iter().filter(|incident| incident.expires_at.is_some_and(|at| at <= now));
+        Ok(due.map(|incident| incident.id).take(limit).collect())
+    }
+}
+
+impl Holds for MemoryDesk {
+    async fn hold(&self, resource: &str, incident: &IncidentId) -> PortResult<()> {
+        let mut inner = self.inner();
+        let holders = inner.holds.entry(resource.to_owned()).or_default();
+        if !holders.contains(incident) {
+            holders.push(incident.clone());
+        }
+        Ok(())
+    }
+
+    async fn drop_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<Dropped> {
+        let mut inner = self.inner();
+        let Some(holders) = inner.holds.get_mut(resource) else { return Ok(Dropped::Yes) };
+        let Some(position) = holders.iter().position(|holder| holder == incident) else {
+            return Ok(Dropped::Yes);
+        };
+        let later: Vec<IncidentId> = holders.iter().skip(position + 1).cloned().collect();
+        if !later.is_empty() {
+            return Ok(Dropped::NeededBy(later));
+        }
+        holders.pop();
+        if holders.is_empty() {
+            inner.holds.remove(resource);
+        }
+        Ok(Dropped::Yes)
+    }
+}
+
+impl CapStore for MemoryDesk {
+    async fn reserve(
+        &self,
+        incident: &IncidentId,
+        now: Timestamp,
+        window: SignedDuration,
+        cap: u32,
+    ) -> PortResult<Slot> {
+        let mut inner = self.inner();
+        inner.slots.retain(|_, at| at.duration_until(now) < window);
+        if inner.slots.contains_key(incident) {
+            return Ok(Slot::Granted);
+        }
+        if inner.slots.len() >= usize::try_from(cap).unwrap_or(usize::MAX) {
+            return Ok(Slot::Full);
+        }
+        inner.slots.insert(incident.clone(), now);
+        Ok(Slot::Granted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::FutureExt;
+
+    use super::*;
+
+    fn id(name: &str) -> IncidentId {
+        IncidentId::of(name)
+    }
+
+    #[test]
+    fn holds_are_a_stack_for_each_resource() {
+        let desk = MemoryDesk::default();
+        let hold = |name: &str| desk.hold("r", &id(name)).now_or_never().unwrap().unwrap();
+        let drop_hold = |name: &str| desk.drop_hold("r", &id(name)).now_or_never().unwrap().unwrap();
+        hold("a");
+        hold("b");
+        hold("a");
+        assert_eq!(drop_hold("a"), Dropped::NeededBy(vec![id("b")]));
+        assert_eq!(drop_hold("b"), Dropped::Yes);
+        assert_eq!(drop_hold("b"), Dropped::Yes, "again");
+        assert_eq!(drop_hold("a"), Dropped::Yes);
+    }
+
+    #[test]
+    fn the_cap_counts_incidents_in_the_hour_that_ends_now() {
+        let desk = MemoryDesk::default();
+        let reserve = |name: &str, second: i64| {
+            let now = Timestamp::from_second(second).unwrap();
+            desk.reserve(&id(name), now, SignedDuration::from_hours(1), 2).now_or_never().unwrap().unwrap()
+        };
+        assert_eq!(reserve("a", 0), Slot::Granted);
+        assert_eq!(reserve("b", 3599), Slot::Granted);
+        assert_eq!(reserve("c", 3599), Slot::Full);
+        assert_eq!(reserve("a", 3599), Slot::Granted, "its own slot");
+        assert_eq!(reserve("c", 3600), Slot::Granted, "the first is an hour old");
+        assert_eq!(reserve("d", 3600), Slot::Full);
+    }
+}

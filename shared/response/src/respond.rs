@@ -1,0 +1,243 @@
+//! From a signal to a contained incident: opens or finds it, decides, checks, executes.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use portcullis_base::Clock;
+
+use crate::approve::approve;
+use crate::decide::{Disposition, Facts, Plan, Tags, decide, has_tags};
+use crate::incident::{Approval, Incident, IncidentId, StepStatus};
+use crate::notification::Phase;
+use crate::playbook::Playbooks;
+use crate::ports::{Account, Notifier, PortError, Wait};
+use crate::safety::Safety;
+use crate::signal::Signal;
+use crate::store::{CapStore, Created, Holds, IncidentStore, Slot};
+use crate::target::Target;
+
+/// Answers incidents, over ports.
+#[derive(Debug)]
+pub struct Responder<A, S, N, C, W> {
+    /// The account.
+    pub account: A,
+    /// Incidents, holds and the cap.
+    pub store: S,
+    /// Where people and systems are told.
+    pub notifier: N,
+    /// The time.
+    pub clock: C,
+    /// Waiting.
+    pub wait: W,
+    /// What is done.
+    pub playbooks: Playbooks,
+    /// What is never done.
+    pub safety: Safety,
+}
+
+/// Why a response did not come to its end. What it did so far is recorded; calling again goes on from there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RespondError {
+    /// Somebody else works on the incident now.
+    #[error("somebody else works on the incident: try again in two minutes")]
+    Busy,
+    /// Somebody else changed the incident.
+    #[error("somebody else changed the incident: try again")]
+    Conflict,
+    /// There is no such incident.
+    #[error("no such incident")]
+    Unknown,
+    /// It was released: nothing more is done about it.
+    #[error("the incident was released")]
+    Released,
+    /// Who approves or releases has to be named, in 1 to 200 bytes.
+    #[error("who does this has to be named, in 1 to 200 bytes")]
+    Unnamed,
+    /// The store failed.
+    #[error("incident store: {0}")]
+    Store(#[from] PortError),
+}
+
+impl<A, S, N, C, W> Responder<A, S, N, C, W>
+where
+    A: Account,
+    S: IncidentStore + Holds + CapStore,
+    N: Notifier,
+    C: Clock,
+    W: Wait,
+{
+    /// Answers a signal. A repeat of one is the same incident: it is counted, a rise in severity is decided about anew,
+    /// and what a crash left is carried on.
+    ///
+    /// # Errors
+    /// See [`RespondError`]. The caller delivers the signal again.
+    pub async fn respond(&self, signal: &Signal) -> Result<Incident, RespondError> {
+        let now = self.clock.now();
+        let mut fresh = Incident::open(signal.clone(), now);
+        fresh.take_lease(now);
+        match self.retry(|| self.store.create(&fresh), PortError::may_pass).await? {
+            Created::New => self.proceed(fresh).await,
+            Created::Exists(incident) if *incident == fresh => self.proceed(fresh).await,
+            Created::Exists(incident) => self.repeat(*incident, signal).await,
+        }
+    }
+
+    /// What would be done about a signal. Reads tags; changes nothing and keeps nothing.
+    pub async fn plan(&self, signal: &Signal) -> Plan {
+        self.decide(&Incident::open(signal.clone(), self.clock.now())).await
+    }
+
+    /// Lets the waiting steps run, and failed ones again, on somebody's word.
+    ///
+    /// # Errors
+    /// See [`RespondError`].
+    pub async fn approve(&self, id: &IncidentId, by: &str) -> Result<Incident, RespondError> {
+        let by = named(by)?;
+        let mut incident = self.take(id).await?;
+        if incident.times.released.is_some() {
+            return Err(RespondError::Released);
+        }
+        let now = self.clock.now();
+        incident.approval = Some(Approval { by: by.to_owned(), at: now });
+        incident.round = incident.round.saturating_add(1);
+        incident.log(now, format!("approved by {by}"));
+        self.save(&mut incident, true).await?;
+        self.proceed(incident).await
+    }
+
+    /// Carries on what a crash left. Does nothing to an incident that nobody left open.
+    ///
+    /// # Errors
+    /// See [`RespondError`].
+    pub async fn resume(&self, id: &IncidentId) -> Result<Incident, RespondError> {
+        let mut incident = self.take(id).await?;
+        if !is_unfinished(&incident) {
+            return Ok(incident);
+        }
+        self.save(&mut incident, true).await?;
+        self.proceed(incident).await
+    }
+
+    async fn repeat(&self, mut incident: Incident, signal: &Signal) -> Result<Incident, RespondError> {
+        let now = self.clock.now();
+        if incident.is_leased(now) {
+            return Err(RespondError::Busy);
+        }
+        let (count, targets) = (incident.signal.count, incident.signal.targets.len());
+        let rose = incident.signal.absorb(signal);
+        let news = rose || incident.signal.count > count || incident.signal.targets.len() > targets;
+        if incident.times.released.is_some() {
+            if news {
+                incident.log(now, "seen again after its release");
+                incident.round = incident.round.saturating_add(1);
+                self.save(&mut incident, true).await?;
+                if let Err(error) = self.tell(&mut incident, Phase::SeenAgain).await {
+                    incident.log(self.clock.now(), format!("not notified: {error}"));
+                }
+                self.save(&mut incident, false).await?;
+            }
+            return Ok(incident);
+        }
+        if rose {
+            incident.round = incident.round.saturating_add(1);
+            incident.log(now, format!("severity rose to {}", incident.signal.severity));
+        }
+        // Whoever comes back after a block was over is blocked again.
+        let back = news && incident.steps.iter().any(|step| step.status == StepStatus::Expired);
+        if rose || back || is_unfinished(&incident) {
+            self.save(&mut incident, true).await?;
+            return self.proceed(incident).await;
+        }
+        if news {
+            incident.log(now, format!("seen again: {} times", incident.signal.count));
+            self.save(&mut incident, false).await?;
+        }
+        Ok(incident)
+    }
+
+    async fn proceed(&self, mut incident: Incident) -> Result<Incident, RespondError> {
+        let plan = self.decide(&incident).await;
+        let slot = if plan.needs_slot() && incident.approval.is_none() {
+            self.slot(&incident.id).await
+        } else {
+            Slot::NotNeeded
+        };
+        let plan = approve(plan, &incident, slot).ok_or(RespondError::Released)?;
+        self.contain(plan, &mut incident).await?;
+        Ok(incident)
+    }
+
+    async fn decide(&self, incident: &Incident) -> Plan {
+        let book = self.playbooks.of(incident.signal.incident_type);
+        let now = self.clock.now();
+        let first = decide(incident, book, &self.safety, &Facts::default(), now);
+        let facts = self.facts(&first).await;
+        decide(incident, book, &self.safety, &facts, now)
+    }
+
+    /// Reads the tags of what the plan would change.
+    async fn facts(&self, plan: &Plan) -> Facts {
+        let mut read: Vec<(Target, Tags)> = Vec::new();
+        for step in &plan.steps {
+            let acts = step.kind.changes() && matches!(step.disposition, Disposition::Run | Disposition::Ask);
+            let wanted = self.safety.protected_tag.is_some() && acts && has_tags(&step.target);
+            if wanted && !read.iter().any(|(target, _)| *target == step.target) {
+                read.push((step.target.clone(), self.tags(&step.target).await));
+            }
+        }
+        Facts::of(read)
+    }
+
+    async fn tags(&self, target: &Target) -> Tags {
+        let account = &self.account;
+        let tags = match target {
+            Target::User { name } => self.retry(|| account.user_tags(name), PortError::may_pass).await,
+            Target::Role { name, .. } => self.retry(|| account.role_tags(name), PortError::may_pass).await,
+            Target::Instance { id } => {
+                self.retry(|| account.instance(id), PortError::may_pass).await.map(|found| found.tags)
+            }
+            Target::Function { name } => {
+                self.retry(|| account.function_tags(name), PortError::may_pass).await
+            }
+            Target::Bucket { name } => self.retry(|| account.bucket_tags(name), PortError::may_pass).await,
+            _ => return Tags::Unknown,
+        };
+        match tags {
+            Ok(tags) => Tags::Known(tags),
+            // What is not there is not protected, and the step will find that it is not there.
+            Err(PortError::NotFound) => Tags::Known(BTreeMap::new()),
+            Err(_) => Tags::Unknown,
+        }
+    }
+
+    /// Without an answer there is no slot: containment asks.
+    async fn slot(&self, id: &IncidentId) -> Slot {
+        let (now, cap) = (self.clock.now(), self.safety.containments_per_hour);
+        let asked = self.retry(|| self.store.reserve(id, now, CAP_WINDOW, cap), PortError::may_pass).await;
+        asked.unwrap_or(Slot::Full)
+    }
+
+    /// Loads an incident that nobody works on.
+    pub(crate) async fn take(&self, id: &IncidentId) -> Result<Incident, RespondError> {
+        let found = self.retry(|| self.store.load(id), PortError::may_pass).await?;
+        let incident = found.ok_or(RespondError::Unknown)?;
+        if incident.is_leased(self.clock.now()) { Err(RespondError::Busy) } else { Ok(incident) }
+    }
+}
+
+/// Whether whoever worked on it last did not come to the end.
+fn is_unfinished(incident: &Incident) -> bool {
+    let running = |status| matches!(status, StepStatus::Planned | StepStatus::Running);
+    incident.times.released.is_none()
+        && (incident.lease.is_some() || incident.steps.iter().any(|step| running(step.status)))
+}
+
+/// The name of a person, for the record.
+pub(crate) fn named(by: &str) -> Result<&str, RespondError> {
+    if by.is_empty() || by.len() > MAX_NAME { Err(RespondError::Unnamed) } else { Ok(by) }
+}
+
+/// What the cap counts in: the hour that ends now.
+const CAP_WINDOW: SignedDuration = SignedDuration::from_hours(1);
+
+const MAX_NAME: usize = 200;

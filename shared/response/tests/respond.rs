@@ -1,0 +1,400 @@
+//! The life of incidents: repeats, approval, protection, overlap, expiry, release.
+
+mod support;
+
+use futures_util::future::FutureExt;
+use portcullis_detection::IncidentType;
+use portcullis_response::simulation::World;
+use portcullis_response::{
+    Band, Disposition, Incident, IpSets, Mode, Playbooks, RespondError, Safety, Signal, Status, StepKind,
+    StepStatus, Target, actions_taken, durations, next_steps,
+};
+
+use support::{Bench, adapted, all_on, bench, bench_on, shipped, signal, start};
+
+fn of(id: &str, incident: IncidentType) -> Signal {
+    signal(id, all_on().of(incident))
+}
+
+fn step(incident: &Incident, kind: StepKind) -> &portcullis_response::Step {
+    incident.steps.iter().find(|step| step.kind == kind).unwrap()
+}
+
+/// Every step asks.
+fn asking() -> Playbooks {
+    adapted(|book| {
+        (book.dry_run, book.automatic_from) = (false, Band::Low);
+        book.steps.iter_mut().filter(|s| s.step.changes()).for_each(|step| step.mode = Mode::Approval);
+    })
+}
+
+#[test]
+fn what_is_shipped_changes_nothing_and_tells_what_it_would_do() {
+    for book in shipped().iter() {
+        let bench = bench(shipped());
+        let incident = bench.respond(&signal("f", book)).unwrap();
+        assert_eq!(incident.status, Status::Detected, "{:?}", book.incident);
+        let effects = bench.rig.account.effects();
+        assert!(effects.iter().all(|e| e.starts_with("guardduty:UpdateFindingsFeedback")), "{effects:?}");
+        assert_eq!(bench.rig.account.world().without_traces(), World::example().without_traces());
+        let messages = bench.rig.notifier.inner().messages();
+        assert_eq!(messages.len(), 1, "{:?}", book.incident);
+        assert!(messages[0].body.contains("dry run"), "{}", messages[0].body);
+    }
+}
+
+#[test]
+fn a_plan_is_made_without_a_trace() {
+    let bench = bench(all_on());
+    let plan = bench.rig.plan(&of("f", IncidentType::CompromisedCredentials)).now_or_never().unwrap();
+    assert!(plan.steps.iter().any(|step| step.disposition == Disposition::Run));
+    assert!(plan.steps.iter().all(|step| !step.undone_by.is_empty() && !step.why.is_empty()));
+    assert_eq!(bench.rig.account.effects(), Vec::<String>::new());
+    assert_eq!(bench.rig.notifier.inner().messages(), []);
+}
+
+#[test]
+fn isolation_goes_through_the_allow_all_group_on_every_interface_after_evidence() {
+    let bench = bench(all_on());
+    let incident = bench.respond(&of("f", IncidentType::MalwareDetected)).unwrap();
+    let effects = bench.rig.account.effects();
+    let at =
+        |needle: &str| effects.iter().position(|e| e.contains(needle)).unwrap_or_else(|| panic!("{needle}"));
+    for interface in ["eni-1", "eni-2"] {
+        let first = at(&format!("{interface} sg-vpc-1-portcullis-untracked"));
+        let second = at(&format!("{interface} sg-vpc-1-portcullis-isolated"));
+        assert!(at("CreateSnapshot vol-2") < first && at("DetachInstances") < first && first < second);
+        assert!(at("RevokeSecurityGroupEgress sg-vpc-1-portcullis-isolated 0.0.0.0/0") < first);
+        assert!(at("RevokeSecurityGroupEgress sg-vpc-1-portcullis-isolated ::/0") < first);
+    }
+    let world = bench.rig.account.world();
+    assert!(world.groups["sg-vpc-1-portcullis-isolated"].rules.is_empty());
+    assert_eq!(world.groups["sg-vpc-1-portcullis-untracked"].rules.len(), 4);
+    assert!(world.instances["i-web"].protected);
+    assert_eq!(world.snapshots.len(), 2);
+    assert_eq!(durations(&incident).to_contain, Some(0));
+    let actions = actions_taken(&incident);
+    assert!(actions.iter().any(|a| a.contains("isolated interface eni-1")), "{actions:?}");
+}
+
+#[test]
+fn a_repeat_is_the_same_incident_and_changes_nothing_twice() {
+    let bench = bench(all_on());
+    let first = bench.respond(&of("f", IncidentType::CompromisedCredentials)).unwrap();
+    let effects = bench.rig.account.effects();
+    let mut again = of("f", IncidentType::CompromisedCredentials);
+    again.count = 9;
+    let second = bench.respond(&again).unwrap();
+    assert_eq!((first.id, second.signal.count), (second.id, 9));
+    assert_eq!(bench.rig.account.effects(), effects);
+    assert_eq!(bench.rig.notifier.inner().messages().len(), 2, "opened and outcome, once");
+}
+
+#[test]
+fn a_rise_in_severity_is_decided_about_anew() {
+    let books = adapted(|book| (book.dry_run, book.automatic_from) = (false, Band::High));
+    let bench = bench(books);
+    let mut quiet = of("f", IncidentType::CompromisedCredentials);
+    quiet.severity = Band::Medium;
+    let incident = bench.respond(&quiet).unwrap();
+    assert_eq!(incident.status, Status::AwaitingApproval);
+    assert!(step(&incident, StepKind::DeactivateAccessKeys).why.contains("below HIGH"));
+    let incident = bench.respond(&Signal { severity: Band::Critical, ..quiet.clone() }).unwrap();
+    assert_eq!(step(&incident, StepKind::DeactivateAccessKeys).status, StepStatus::Done);
+    assert_eq!(step(&incident, StepKind::DenyUser).status, StepStatus::AwaitingApproval);
+    let incident = bench.respond(&quiet).unwrap();
+    assert_eq!(incident.signal.severity, Band::Critical, "it does not fall again");
+}
+
+#[test]
+fn waiting_steps_run_on_somebodys_word() {
+    let bench = bench(asking());
+    let incident = bench.respond(&of("f", IncidentType::CompromisedCredentials)).unwrap();
+    assert_eq!(incident.status, Status::AwaitingApproval);
+    assert!(next_steps(&incident)[0].starts_with("approve or decline"));
+    assert_eq!(
+        bench.rig.approve(&incident.id, "").now_or_never().unwrap().unwrap_err(),
+        RespondError::Unnamed
+    );
+    let incident = bench.approve(&incident).unwrap();
+    assert_eq!(incident.status, Status::Contained);
+    assert_eq!(incident.approval.as_ref().unwrap().by, "lead");
+    assert!(step(&incident, StepKind::DenyUser).why.contains("approved by lead"));
+    let unknown = portcullis_response::IncidentId::of("nothing");
+    let error = bench.rig.approve(&unknown, "lead").now_or_never().unwrap().unwrap_err();
+    assert_eq!(error, RespondError::Unknown);
+}
+
+#[test]
+fn the_protected_are_never_contained_not_even_with_approval() {
+    let tag = |world: &mut World| {
+        world.users.get_mut("ana").unwrap().tags.insert("portcullis:protected".into(), "true".into());
+    };
+    let bench = bench(asking());
+    bench.rig.account.change(tag);
+    let incident = bench.respond(&of("f", IncidentType::CompromisedCredentials)).unwrap();
+    let incident = bench.approve(&incident).unwrap();
+    assert_eq!(step(&incident, StepKind::DeactivateAccessKeys).status, StepStatus::Refused);
+    assert!(step(&incident, StepKind::DenyUser).why.contains("protected"));
+    assert_eq!(incident.status, Status::Partial, "the role is contained, the user is not");
+    assert!(bench.rig.account.world().users["ana"].keys["AKIA1"]);
+    assert!(next_steps(&incident).iter().any(|next| next.contains("user/ana") && next.contains("protected")));
+}
+
+#[test]
+fn samples_and_failed_calls_are_never_contained_not_even_with_approval() {
+    for (case, sample, containable) in [("sample", true, true), ("failed call", false, false)] {
+        for book in all_on().iter() {
+            let bench = bench(all_on());
+            let signal = Signal { sample, containable, ..signal("f", book) };
+            let incident = bench.respond(&signal).unwrap();
+            let incident = bench.approve(&incident).unwrap();
+            assert_eq!(incident.status, Status::Detected, "{case} {:?}", book.incident);
+            let effects = bench.rig.account.effects();
+            assert!(
+                effects.iter().all(|e| e.starts_with("guardduty:UpdateFindingsFeedback")),
+                "{case}: {effects:?}"
+            );
+            assert!(!sample || effects.is_empty(), "{case}: {effects:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_out_of_reach_is_reported() {
+    let bench = bench(all_on());
+    let mut signal = of("f", IncidentType::CompromisedCredentials);
+    signal.targets = vec![
+        Target::role("AWSReservedSSO_Admin_0123456789abcdef"),
+        Target::Root { account: "111122223333".into() },
+        Target::Cluster { name: "k".into() },
+    ];
+    let incident = bench.respond(&signal).unwrap();
+    assert_eq!(incident.status, Status::Detected);
+    assert_eq!(incident.notes.len(), 3);
+    let next = next_steps(&incident).join("\n");
+    assert!(
+        next.contains("Identity Center") && next.contains("root user") && next.contains("cluster"),
+        "{next}"
+    );
+    assert_eq!(bench.rig.account.effects(), Vec::<String>::new());
+}
+
+#[test]
+fn a_denied_permission_leaves_the_rest_done_and_is_reported() {
+    let bench = bench(all_on());
+    bench.rig.account.deny("iam:UpdateAccessKey");
+    let incident = bench.respond(&of("f", IncidentType::CompromisedCredentials)).unwrap();
+    assert_eq!(incident.status, Status::Partial);
+    let keys = step(&incident, StepKind::DeactivateAccessKeys);
+    assert_eq!(keys.failures.len(), 2, "each key: {:?}", keys.failures);
+    assert_eq!(step(&incident, StepKind::DenyUser).status, StepStatus::Done);
+    assert!(
+        next_steps(&incident)
+            .iter()
+            .any(|next| next.contains("by hand") && next.contains("iam:UpdateAccessKey"))
+    );
+    bench.rig.account.allow_all();
+    let incident = bench.approve(&incident).unwrap();
+    assert_eq!(incident.status, Status::Contained);
+}
+
+#[test]
+fn a_finding_is_archived_only_when_it_needs_nobody() {
+    let book = |mode| {
+        adapted(move |book| {
+            (book.dry_run, book.automatic_from) = (false, Band::Low);
+            book.steps.iter_mut().for_each(|step| {
+                step.mode = if step.step == StepKind::BlockAddress { mode } else { Mode::Automatic };
+            });
+        })
+    };
+    for (mode, archived) in [(Mode::Automatic, true), (Mode::Approval, false)] {
+        let bench = bench(book(mode));
+        let incident = bench.respond(&of("f", IncidentType::Generic)).unwrap();
+        assert_eq!(bench.rig.account.world().findings["finding"].archived, archived, "{mode:?}");
+        if !archived {
+            bench.approve(&incident).unwrap();
+            assert!(bench.rig.account.world().findings["finding"].archived);
+        }
+    }
+}
+
+#[test]
+fn a_key_made_meanwhile_is_deactivated_too_and_restored_as_it_was() {
+    let bench = bench(all_on());
+    let incident = bench.respond(&of("f", IncidentType::CompromisedCredentials)).unwrap();
+    // The process ended before it finished the step; meanwhile the attacker made a key.
+    bench.rig.account.change(|world| {
+        world.users.get_mut("ana").unwrap().keys.insert("AKIA9".into(), true);
+    });
+    let again = bench.respond(&of("g", IncidentType::CompromisedCredentials)).unwrap();
+    assert!(!bench.rig.account.world().users["ana"].keys["AKIA9"]);
+    let first = bench.release(&incident).unwrap();
+    assert!(first.not_released.iter().all(|left| left.why[0].contains(again.id.as_str())), "{first:?}");
+    assert!(!bench.rig.account.world().users["ana"].keys["AKIA1"], "the later incident still needs it");
+    assert_eq!(first.incident.status, Status::Partial);
+    assert_eq!(bench.release(&again).unwrap().not_released, []);
+    assert!(bench.rig.account.world().users["ana"].keys["AKIA9"]);
+    assert_eq!(bench.release(&incident).unwrap().incident.status, Status::Released);
+    let keys = &bench.rig.account.world().users["ana"].keys;
+    assert_eq!((keys["AKIA1"], keys["AKIA2"], keys["AKIA3"]), (true, true, false));
+}
+
+#[test]
+fn overlapping_incidents_are_released_in_the_right_order_only() {
+    let bench = bench(all_on());
+    let first = bench.respond(&of("f", IncidentType::MalwareDetected)).unwrap();
+    let second = bench.respond(&of("g", IncidentType::CryptoMining)).unwrap();
+    assert_eq!((first.status, second.status), (Status::Contained, Status::Contained));
+    let early = bench.release(&first).unwrap();
+    assert!(early.not_released.iter().any(|left| left.kind == StepKind::IsolateInstance));
+    let groups = bench.rig.account.world().instances["i-web"].interfaces["eni-1"].clone();
+    assert_eq!(groups, ["sg-vpc-1-portcullis-isolated"], "still isolated for the second");
+    assert_eq!(bench.release(&second).unwrap().not_released, []);
+    assert_eq!(bench.release(&first).unwrap().not_released, []);
+    assert_eq!(bench.rig.account.world().without_traces(), World::example().without_traces());
+}
+
+#[test]
+fn blocks_end_by_themselves_and_come_back_with_the_attacker() {
+    let bench = bench(all_on());
+    let cidr = "198.51.100.7/32".to_owned();
+    let blocked = |bench: &Bench| {
+        bench.rig.account.world().sets[&portcullis_response::Family::V4].addresses.contains(&cidr)
+    };
+    let incident = bench.respond(&of("f", IncidentType::DdosAttack)).unwrap();
+    assert!(blocked(&bench));
+    bench.rig.clock.advance(6 * 3_600_000 - 1);
+    assert_eq!(bench.rig.expire(10).now_or_never().unwrap().unwrap(), []);
+    bench.rig.clock.advance(1);
+    assert_eq!(bench.rig.expire(10).now_or_never().unwrap().unwrap(), [incident.id]);
+    assert!(!blocked(&bench));
+    assert_eq!(bench.rig.expire(10).now_or_never().unwrap().unwrap(), [], "once");
+    let again = Signal { count: 2, ..of("f", IncidentType::DdosAttack) };
+    let incident = bench.respond(&again).unwrap();
+    assert!(blocked(&bench));
+    bench.release(&incident).unwrap();
+    assert!(!blocked(&bench));
+    let released = bench.respond(&Signal { count: 3, ..again }).unwrap();
+    assert!(!blocked(&bench), "a person released it");
+    assert_eq!(released.status, Status::Released);
+    let messages = bench.rig.notifier.inner().messages();
+    assert!(messages.iter().any(|m| m.subject.contains("SEEN AGAIN")));
+}
+
+#[test]
+fn an_address_that_was_blocked_before_stays_blocked() {
+    let bench = bench(all_on());
+    bench.rig.account.change(|world| {
+        let set = world.sets.get_mut(&portcullis_response::Family::V4).unwrap();
+        set.addresses.insert("198.51.100.7/32".into());
+    });
+    let before = bench.rig.account.world();
+    let incident = bench.respond(&of("f", IncidentType::DdosAttack)).unwrap();
+    bench.release(&incident).unwrap();
+    assert_eq!(bench.rig.account.world().sets, before.sets);
+}
+
+#[test]
+fn a_stale_lock_token_is_read_again() {
+    let bench = bench(all_on());
+    bench.rig.account.lag_by(1);
+    let account = &bench.rig.account;
+    let mut set = account.address_set(portcullis_response::Family::V4).now_or_never().unwrap().unwrap();
+    set.addresses.insert("192.0.2.0/24".into());
+    account.update_address_set(portcullis_response::Family::V4, &set).now_or_never().unwrap().unwrap();
+    let mut signal = of("f", IncidentType::DdosAttack);
+    signal.targets.retain(|target| matches!(target, Target::Address { .. }));
+    let incident = bench.respond(&signal).unwrap();
+    assert_eq!(incident.status, Status::Contained);
+    let addresses = bench.rig.account.world().sets[&portcullis_response::Family::V4].addresses.clone();
+    assert!(addresses.contains("192.0.2.0/24") && addresses.contains("198.51.100.7/32"));
+}
+
+#[test]
+fn release_says_what_it_could_not_restore() {
+    let bench = bench(all_on());
+    let incident = bench.respond(&of("f", IncidentType::Backdoor)).unwrap();
+    bench.rig.account.change(|world| {
+        world.users.get_mut("ana").unwrap().keys.remove("AKIA1");
+        world.instances.get_mut("i-web").unwrap().interfaces.remove("eni-2");
+    });
+    let released = bench.release(&incident).unwrap();
+    assert_eq!(released.not_released, []);
+    let remarks = released.remarks.join("\n");
+    for what in
+        ["AKIA1 was deleted", "eni-2 is no longer", "former password cannot", "snapshots", "replacement"]
+    {
+        assert!(remarks.contains(what), "{what}: {remarks}");
+    }
+    let world = bench.rig.account.world();
+    assert_eq!(world.users["ana"].keys["AKIA2"], true);
+    assert_eq!(world.users["ana"].login, Some(false));
+    assert_eq!(world.instances["i-web"].interfaces["eni-1"], ["sg-web", "sg-base"]);
+    assert_eq!(released.incident.status, Status::Released);
+}
+
+#[test]
+fn what_no_longer_exists_holds_nothing_up() {
+    let bench = bench_on(World::default(), all_on());
+    let incident = bench.respond(&of("f", IncidentType::Backdoor)).unwrap();
+    assert!(step(&incident, StepKind::DenyUser).why.contains("no longer exists"), "{incident:#?}");
+    assert_eq!(bench.release(&incident).unwrap().not_released, []);
+}
+
+#[test]
+fn two_containers_do_not_work_on_one_incident() {
+    let bench = bench(all_on());
+    let signal = of("f", IncidentType::Backdoor);
+    bench.faults.arm(20, portcullis_response::simulation::Fault::CrashBefore);
+    assert!(bench.rig.respond(&signal).now_or_never().is_none());
+    bench.faults.disarm();
+    let id = signal.incident_id();
+    assert_eq!(bench.respond(&signal).unwrap_err(), RespondError::Busy);
+    assert_eq!(bench.rig.release(&id, "lead").now_or_never().unwrap().unwrap_err(), RespondError::Busy);
+    bench.later();
+    let incident = bench.rig.resume(&id).now_or_never().unwrap().unwrap();
+    assert_eq!(incident.status, Status::Contained);
+    assert_eq!(bench.rig.resume(&id).now_or_never().unwrap().unwrap(), incident, "nothing is left");
+    bench.assert_nothing_twice("resumed");
+}
+
+#[test]
+fn a_group_that_somebody_weakened_is_emptied_again() {
+    let bench = bench(all_on());
+    let first = bench.respond(&of("f", IncidentType::MalwareDetected)).unwrap();
+    bench.release(&first).unwrap();
+    bench.rig.account.change(|world| {
+        let open = world.groups["sg-vpc-1-portcullis-untracked"].rules.clone();
+        world.groups.get_mut("sg-vpc-1-portcullis-isolated").unwrap().rules = open;
+    });
+    let second = bench.respond(&of("g", IncidentType::MalwareDetected)).unwrap();
+    assert_eq!(second.status, Status::Contained);
+    assert!(bench.rig.account.world().groups["sg-vpc-1-portcullis-isolated"].rules.is_empty());
+}
+
+#[test]
+fn times_are_measured() {
+    let bench = bench(asking());
+    bench.rig.clock.advance(90_000);
+    let incident = bench.respond(&of("f", IncidentType::Backdoor)).unwrap();
+    bench.rig.clock.advance(600_000);
+    let incident = bench.approve(&incident).unwrap();
+    bench.rig.clock.advance(3_600_000);
+    let released = bench.release(&incident).unwrap().incident;
+    let times = durations(&released);
+    assert_eq!(released.times.happened, start());
+    assert_eq!((times.to_detect, times.to_notify), (90, Some(0)));
+    assert_eq!((times.to_contain, times.to_recover), (Some(600), Some(4_200)));
+}
+
+#[test]
+fn a_dry_run_of_the_safety_rules_rules_every_playbook() {
+    let mut bench = bench(all_on());
+    bench.rig.safety = Safety::parse("dry_run: true").unwrap();
+    let incident = bench.respond(&of("f", IncidentType::Backdoor)).unwrap();
+    let incident = bench.approve(&incident).unwrap();
+    assert_eq!(incident.status, Status::Detected);
+    assert_eq!(bench.rig.account.world().without_traces(), World::example().without_traces());
+}
