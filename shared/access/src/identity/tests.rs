@@ -89,7 +89,7 @@ fn one_name_in_a_certificate_is_one_identity() {
     let second = ONE.split_once("identities:\n").unwrap().1.replace("id: svc.a\n", "id: svc.b\n");
     let subject_only = second.replace("spiffe://example.org/svc.a", "spiffe://example.org/svc.b");
     for (label, more, sound) in [
-        ("both names taken", second.clone(), false),
+        ("both names taken", second, false),
         ("the subject taken", subject_only.clone(), false),
         ("names of its own", subject_only.replace("CN=svc.a", "CN=svc.b"), true),
     ] {

@@ -213,7 +213,7 @@ fn decision(response: &Response) -> AccessDecision {
     let mut policies: Vec<String> =
         response.diagnostics().reason().map(|id| AsRef::<str>::as_ref(id).to_owned()).collect();
     policies.sort();
-    let mut errors: Vec<String> = response.diagnostics().errors().map(|e| failed_policy(e)).collect();
+    let mut errors: Vec<String> = response.diagnostics().errors().map(failed_policy).collect();
     errors.sort();
     let because = match response.decision() {
         _ if !errors.is_empty() => Because::EvaluationFailed,
