@@ -197,10 +197,9 @@ async fn send_posts_a_signed_body_and_tells_a_refusal_by_its_exit_code() {
         line.as_bytes(),
     );
     assert_eq!(busy.status.code(), Some(2), "the data of a running stack are asked for through it");
-    let root_key = stack.root_key();
-    let through =
-        [&["pii", "encrypt", "-", "--url", &stack.url("")][..], &["--root-key", root_key.to_str().unwrap()]];
-    let through = run(&through.concat(), line.as_bytes());
+    let (url, root_key) = (stack.url(""), stack.root_key());
+    let through = ["pii", "encrypt", "-", "--url", &url, "--root-key", root_key.to_str().unwrap()];
+    let through = run(&through, line.as_bytes());
     assert_eq!(through.status.code(), Some(0), "{}", stderr(&through));
     assert_eq!(json_lines(&through)[0]["record"], "r");
 }
