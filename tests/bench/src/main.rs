@@ -12,6 +12,7 @@
     reason = "a measuring program for our own machines: it reads the clock, prints, and stops at what it did not expect"
 )]
 
+mod authorize;
 mod detect;
 mod measure;
 mod pii;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         "pii-decrypt" => pii::decrypt(&job),
         "pii-scan" => scan::run(&job),
         "detect" => detect::run(&job),
+        other if let Some(algorithm) = named(other, "jwt-verify:") => authorize::run(&job, algorithm),
         other if let Some(algorithm) = named(other, "jwt-sign:") => sign::run(&job, algorithm),
         other => {
             eprintln!("unknown task {other}");
