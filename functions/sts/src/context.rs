@@ -1,5 +1,7 @@
 //! What serving one request needs, and the trail that it leaves.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use portcullis_audit::{Kind, SecurityEvent};
 use portcullis_base::{Clock, Timestamp};
 use portcullis_lambda::Reading;
@@ -19,12 +21,28 @@ pub(crate) struct Context<'r, P: Ports> {
     pub(crate) caller: String,
     trail: Vec<SecurityEvent>,
     readings: Vec<Reading>,
+    /// When this container last noted a refusal for rate, in milliseconds since the epoch.
+    limited_at: &'r AtomicI64,
 }
 
 impl<'r, P: Ports> Context<'r, P> {
-    pub(crate) fn new(parts: &'r Parts<P>, own: &'r OwnTokens, request: &'r Request<'r>) -> Self {
+    pub(crate) fn new(
+        parts: &'r Parts<P>,
+        own: &'r OwnTokens,
+        limited_at: &'r AtomicI64,
+        request: &'r Request<'r>,
+    ) -> Self {
         let (trail, readings) = (Vec::new(), Vec::new());
-        Self { parts, own, request, now: parts.clock.now(), caller: String::new(), trail, readings }
+        let now = parts.clock.now();
+        Self { parts, own, request, now, caller: String::new(), trail, readings, limited_at }
+    }
+
+    /// Whether this is the first refusal for rate within a second: of more than one a second nobody learns anything.
+    pub(crate) fn is_first_in_a_while(&self) -> bool {
+        let now = self.now.as_millisecond();
+        let before = self.limited_at.load(Ordering::Relaxed);
+        now.abs_diff(before) >= 1_000
+            && self.limited_at.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// An event of this request.

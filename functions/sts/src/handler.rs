@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicI64;
 
 use portcullis_audit::Kind;
 use portcullis_base::Clock;
@@ -19,6 +20,7 @@ use crate::{Parts, Ports, grants, introspect, publish, revoke, rotate};
 pub struct StsFunction<P: Ports> {
     parts: Parts<P>,
     own: OwnTokens,
+    limited_at: AtomicI64,
 }
 
 /// The endpoints.
@@ -41,7 +43,7 @@ impl<P: Ports> StsFunction<P> {
     /// When no token could be verified with such settings: the audience is empty, or the leeway over a minute.
     pub fn new(parts: Parts<P>) -> Result<Self, PolicyError> {
         let own = OwnTokens::new(&parts.settings, &parts.identities)?;
-        Ok(Self { parts, own })
+        Ok(Self { parts, own, limited_at: AtomicI64::default() })
     }
 
     /// Its parts: for the local stack's own commands.
@@ -58,7 +60,7 @@ impl<P: Ports> StsFunction<P> {
             return refusal::method_not_allowed(endpoint.method());
         }
         let request = Request::new(event, endpoint.operation());
-        let mut context = Context::new(&self.parts, &self.own, &request);
+        let mut context = Context::new(&self.parts, &self.own, &self.limited_at, &request);
         let served = match self.serve(endpoint, &mut context).await {
             Ok(answer) => Ok(answer),
             Err(refusal) => {

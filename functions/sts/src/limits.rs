@@ -38,8 +38,8 @@ async fn check<P: Ports>(
         None => Ok(()),
         Some(_) if decision.basis == Basis::FailedClosed => Err(Refusal::Unavailable),
         Some(seconds) => {
-            // A refusal that is remembered calls no store, and no audit trail either: a flood must stay cheap.
-            if decision.basis == Basis::Store {
+            // A refusal that is remembered calls no store. A flood of them must stay cheap for the audit trail too.
+            if context.is_first_in_a_while() {
                 context.note(context.event(Kind::RateLimited, &context.caller).reason(reason));
             }
             context.count("RateLimited");

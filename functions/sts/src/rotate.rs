@@ -37,6 +37,8 @@ pub(crate) async fn rotate<P: Ports>(context: &mut Context<'_, P>) -> Result<Pro
     for change in &changes {
         let (kind, kid) = match change {
             RingChange::Published { kid, .. } => (Kind::KeyPublished, kid),
+            // A compromised key is destroyed in the same breath: one event is enough.
+            RingChange::Destroyed { kid } if order.compromised.as_ref() == Some(kid) => continue,
             RingChange::Destroyed { kid } | RingChange::Compromised { kid } => (Kind::KeyRetired, kid),
         };
         context.note(context.event(kind, &caller).resource("signing-key", kid));

@@ -2,6 +2,14 @@
 
 #![cfg(test)]
 
+mod approvals;
+mod binding;
 mod client_authentication;
 mod client_credentials;
+mod exchange;
+mod introspection;
+mod limits;
+mod published;
+mod refresh;
+mod rotation;
 mod support;

@@ -1,7 +1,7 @@
 //! A token service over memory, and requests as the gateway hands them on.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
@@ -69,7 +69,7 @@ pub(crate) const START: i64 = 1_800_000_000;
 pub(crate) struct Options {
     pub(crate) settings: fn(&mut StsSettings),
     pub(crate) auditor: AuditorSettings,
-    pub(crate) rotate_every: Duration,
+    pub(crate) algorithms: Vec<Algorithm>,
 }
 
 impl Default for Options {
@@ -77,13 +77,25 @@ impl Default for Options {
         Self {
             settings: |_| {},
             auditor: AuditorSettings::new("sts"),
-            rotate_every: Duration::from_secs(60 * 24 * 3600),
+            // RSA keys take long to make: only for the tests that need them.
+            algorithms: vec![Algorithm::Es256, Algorithm::EdDsa],
         }
     }
 }
 
 pub(crate) async fn sts() -> Sts {
     sts_with(Options::default()).await
+}
+
+/// One whose tokens are signed with that algorithm.
+pub(crate) async fn sts_of(algorithm: Algorithm) -> Sts {
+    let settings: fn(&mut StsSettings) = match algorithm {
+        Algorithm::Rs256 => |s| s.algorithm = Algorithm::Rs256,
+        Algorithm::EdDsa => |s| s.algorithm = Algorithm::EdDsa,
+        _ => |_| {},
+    };
+    let algorithms = vec![Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256];
+    sts_with(Options { settings, algorithms, ..Options::default() }).await
 }
 
 pub(crate) async fn sts_with(options: Options) -> Sts {
@@ -98,7 +110,9 @@ pub(crate) async fn sts_with(options: Options) -> Sts {
         let secrets = StoredSecrets { current, other: None };
         credentials.replace(&identity.id, &secrets, 0).await.unwrap();
     }
-    let outside = OutsideIssuer(Arc::new(LocalSigner::generate(Algorithm::Rs256).unwrap()));
+    static OUTSIDE_KEY: OnceLock<Arc<LocalSigner>> = OnceLock::new();
+    let generate = || Arc::new(LocalSigner::generate(Algorithm::Rs256).unwrap());
+    let outside = OutsideIssuer(Arc::clone(OUTSIDE_KEY.get_or_init(generate)));
     let policy =
         IssuerPolicy::new(OUTSIDE, Audience::ClientIdAnyOf(vec!["app".to_owned()]), &[Algorithm::Rs256])
             .unwrap()
@@ -108,8 +122,8 @@ pub(crate) async fn sts_with(options: Options) -> Sts {
     settings.address_rate = "100000/s".parse().unwrap();
     settings.client_rate = "100000/s".parse().unwrap();
     (options.settings)(&mut settings);
-    let algorithms = vec![Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256];
-    let keeper = KeeperSettings::new(algorithms, Duration::from_secs(300), options.rotate_every);
+    let (max_age, rotate_every) = (Duration::from_secs(300), Duration::from_secs(60 * 24 * 3600));
+    let keeper = KeeperSettings::new(options.algorithms, max_age, rotate_every);
     let sealer = LocalSealer::new(&RootKey::from_bytes([3; 32]));
     let (metrics, lines) = Metrics::memory("sts");
     let parts = Parts::<Memory> {
