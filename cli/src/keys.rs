@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::config::Environment;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::service::{self, SecretArgs};
+use crate::service::{self, CredentialArgs};
 
 /// The subcommands of `portcullis keys`.
 #[derive(Debug, clap::Subcommand)]
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID", default_value = "ops.security-admin")]
     service: String,
     #[command(flatten)]
-    secret: SecretArgs,
+    credential: CredentialArgs,
     /// Root key of the local stack. Default: portcullis/root.key in your configuration folder.
     #[arg(long, value_name = "FILE")]
     root_key: Option<PathBuf>,
@@ -74,8 +74,8 @@ impl Args {
         body: Option<Value>,
         environment: &Environment,
     ) -> Result<Value, Failure> {
-        let secret = self.secret.secret(&self.service, self.root_key.as_deref(), environment)?;
-        let client = service::connect(&self.url, &self.service, secret)?;
+        let client =
+            self.credential.connect(&self.url, &self.service, self.root_key.as_deref(), environment)?;
         let url = format!("{}{path}", self.url.trim_end_matches('/'));
         let request = if method == "GET" { client.get(&url) } else { client.post(&url) };
         let request = if let Some(body) = &body { request.json(body) } else { request };

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use portcullis_base::{ExposeSecret, SecretString};
-use portcullis_client::{Client, ClientError, ClientSettings, Credential};
+use portcullis_client::{CertificateFolder, Client, ClientError, ClientSettings, Credential};
 use portcullis_local::RootKey;
 use zeroize::Zeroizing;
 
@@ -11,45 +11,74 @@ use crate::config::Environment;
 use crate::failure::Failure;
 use crate::input;
 
-/// Where the secret of a service comes from: a file, `PORTCULLIS_CLIENT_SECRET`, or, for a stack on this machine, its root
-/// key.
+/// How a service shows who it is: a secret from a file, from `PORTCULLIS_CLIENT_SECRET`, or, for a stack on this machine,
+/// from its root key; or a certificate.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(crate) struct SecretArgs {
+pub(crate) struct CredentialArgs {
     /// File that holds the service's client secret.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    /// Folder of the service's certificates (portcullis certs issue): its client certificate is shown, its CA alone is
+    /// trusted, and without a secret it is the credential.
+    #[arg(long, value_name = "DIR")]
+    certs: Option<PathBuf>,
 }
 
 /// A client for the API at `url` (`http://127.0.0.1:8787`, `https://api.example/prod`) in the name of `service`.
 pub(crate) fn connect(url: &str, service: &str, secret: SecretString) -> Result<Client, Failure> {
-    let base = url.trim_end_matches('/');
     let credential = Credential::Secret { client_id: service.to_owned(), secret };
-    let settings = ClientSettings::new(&format!("{base}/sts/token"), credential, [origin(base)])
-        .map_err(|e| Failure::usage(format!("{url}: {e}")))?;
-    Client::new(settings).map_err(|e| Failure::usage(format!("{url}: {e}")))
+    Client::new(settings(url, credential)?).map_err(|e| Failure::usage(format!("{url}: {e}")))
 }
 
-impl SecretArgs {
-    /// The secret of `service`.
-    pub(crate) fn secret(
+fn settings(url: &str, credential: Credential) -> Result<ClientSettings, Failure> {
+    let base = url.trim_end_matches('/');
+    ClientSettings::new(&format!("{base}/sts/token"), credential, [origin(base)])
+        .map_err(|e| Failure::usage(format!("{url}: {e}")))
+}
+
+impl CredentialArgs {
+    /// A client for the API at `url` in the name of `service`.
+    pub(crate) fn connect(
         &self,
+        url: &str,
         service: &str,
         root_key: Option<&Path>,
         environment: &Environment,
-    ) -> Result<SecretString, Failure> {
-        if let Some(file) = &self.secret_file {
-            return read_secret(file);
+    ) -> Result<Client, Failure> {
+        let client_id = service.to_owned();
+        let credential = match (&self.certs, self.told_secret(environment)?) {
+            (_, Some(secret)) => Credential::Secret { client_id, secret },
+            (Some(_), None) => Credential::Certificate { client_id },
+            (None, None) => {
+                Credential::Secret { client_id, secret: local_secret(service, root_key, environment)? }
+            }
+        };
+        let mut settings = settings(url, credential)?;
+        if let Some(folder) = &self.certs {
+            settings = settings.with_certificates(CertificateFolder::new(folder));
         }
-        if let Some(secret) = &environment.client_secret {
-            return Ok(secret.clone());
-        }
-        let file = root_key.map(Path::to_path_buf).or_else(|| environment.root_key());
-        let file =
-            file.ok_or_else(|| Failure::usage("no secret: name a file with --secret-file or --root-key"))?;
-        let root =
-            RootKey::load(&file).map_err(|e| Failure::usage(format!("root key {}: {e}", file.display())))?;
-        Ok(root.client_secret(service))
+        Client::new(settings).map_err(|e| Failure::usage(format!("{url}: {e}")))
     }
+
+    fn told_secret(&self, environment: &Environment) -> Result<Option<SecretString>, Failure> {
+        match &self.secret_file {
+            Some(file) => read_secret(file).map(Some),
+            None => Ok(environment.client_secret.clone()),
+        }
+    }
+}
+
+fn local_secret(
+    service: &str,
+    root_key: Option<&Path>,
+    environment: &Environment,
+) -> Result<SecretString, Failure> {
+    let file = root_key.map(Path::to_path_buf).or_else(|| environment.root_key());
+    let file =
+        file.ok_or_else(|| Failure::usage("no secret: name a file with --secret-file or --root-key"))?;
+    let root =
+        RootKey::load(&file).map_err(|e| Failure::usage(format!("root key {}: {e}", file.display())))?;
+    Ok(root.client_secret(service))
 }
 
 /// Says why a call came to nothing.

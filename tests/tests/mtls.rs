@@ -126,6 +126,29 @@ async fn strict_mode_keeps_out_who_has_no_certificate_and_binds_tokens_to_it() {
 }
 
 #[tokio::test]
+async fn commands_show_a_certificate_in_place_of_a_secret() {
+    let stack = Stack::start("strict").await;
+    certs(&stack.certs(), &["issue", "ops.security-admin"]);
+    for (label, service, folder, code) in [
+        ("who may", "ops.security-admin", "ops.security-admin", 0),
+        ("who may not", "svc.memory", "memory", 1),
+        ("another's certificate", "ops.security-admin", "memory", 2),
+    ] {
+        let output = Command::new(binaries::portcullis())
+            .args(["keys", "list", "--json", "--service", service, "--url", &stack.url(""), "--certs"])
+            .arg(stack.certs().join(folder))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{label}: {said}");
+        if code == 0 {
+            let keys: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(keys["keys"].as_array().unwrap().len(), 3, "{label}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_revoked_certificate_opens_no_connection_any_more() {
     let stack = Stack::start("strict").await;
     let token = stack.token("memory").await;

@@ -12,7 +12,7 @@ use crate::config::Environment;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::serve::{DataArgs, LocalPorts, Stack};
-use crate::service::{self, SecretArgs};
+use crate::service::{self, CredentialArgs};
 use crate::{input, progress};
 
 #[derive(Debug, clap::Args)]
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID", default_value = "ops.pii-reader", requires = "url")]
     service: String,
     #[command(flatten)]
-    secret: SecretArgs,
+    credential: CredentialArgs,
     #[command(flatten)]
     data: DataArgs,
 }
@@ -53,8 +53,7 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let backend = match &args.url {
         Some(url) => {
-            let secret = args.secret.secret(&args.service, args.data.root_key(), environment)?;
-            let client = service::connect(url, &args.service, secret)?;
+            let client = args.credential.connect(url, &args.service, args.data.root_key(), environment)?;
             Backend::Remote(Box::new(client), format!("{}{}", url.trim_end_matches('/'), direction.path()))
         }
         None => {

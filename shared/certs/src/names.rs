@@ -5,13 +5,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A service, such as `svc.actuator`; `actuator` is the same. Lower-case letters, digits and hyphens.
+/// A service, such as `svc.actuator` (`actuator` is the same), or an operator's tool, such as `ops.auditor`. Lower-case
+/// letters, digits and hyphens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Service(String);
 
 impl Service {
-    /// Its folder, and the first label of its host name.
+    /// Its folder, and its host name within the trust domain.
     pub fn short(&self) -> &str {
         &self.0
     }
@@ -21,6 +22,9 @@ impl FromStr for Service {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
+        if text.strip_prefix(OPERATOR).is_some_and(is_label) {
+            return Ok(Self(text.to_owned()));
+        }
         let short = text.strip_prefix(PREFIX).unwrap_or(text);
         if is_label(short) && short != RESERVED {
             Ok(Self(short.to_owned()))
@@ -32,7 +36,8 @@ impl FromStr for Service {
 
 impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{}", self.0)
+        let prefix = if self.0.starts_with(OPERATOR) { "" } else { PREFIX };
+        write!(f, "{prefix}{}", self.0)
     }
 }
 
@@ -197,7 +202,7 @@ text_form!(Service, DnsName, Serial);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Not a service.
-    #[error("service is not of the form svc.name (a-z, 0-9, -)")]
+    #[error("service is not of the form svc.name or ops.name (a-z, 0-9, -)")]
     Service,
     /// Not a host name.
     #[error("host name is malformed (wildcards and addresses are none)")]
@@ -214,6 +219,7 @@ pub enum NameError {
 }
 
 const PREFIX: &str = "svc.";
+const OPERATOR: &str = "ops.";
 /// The folder of the CA itself.
 const RESERVED: &str = "ca";
 const MAX_DNS: usize = 253;
@@ -231,7 +237,11 @@ mod tests {
             ("a-1", Some("a-1")),
             ("svc.ca", None),
             ("ca", None),
+            ("ops.auditor", Some("ops.auditor")),
             ("svc.svc.a", None),
+            ("svc.ops.a", None),
+            ("ops.svc.a", None),
+            ("ops.", None),
             ("", None),
             ("svc.", None),
             ("..", None),
@@ -247,6 +257,7 @@ mod tests {
         }
         let domain: TrustDomain = "corp.example".parse().unwrap();
         assert_eq!(domain.spiffe_id(&"actuator".parse().unwrap()), "spiffe://corp.example/svc.actuator");
+        assert_eq!(domain.spiffe_id(&"ops.auditor".parse().unwrap()), "spiffe://corp.example/ops.auditor");
     }
 
     #[test]
