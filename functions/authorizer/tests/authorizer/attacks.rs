@@ -267,3 +267,19 @@ async fn no_credentials_are_401_and_fill_no_log() {
     assert_eq!(world.judge(&basic).await, Verdict::Unauthorized);
     assert_eq!(world.codes(), ["token-refused"]);
 }
+
+#[tokio::test]
+async fn keys_that_cannot_be_fetched_are_none_and_old_ones_do_for_an_hour() {
+    let world = World::new();
+    world.keys.fail(true);
+    assert_eq!(world.judge(&read_with(&token_of("svc.memory"))).await, Verdict::Unauthorized);
+    world.keys.fail(false);
+    world.clock.advance(10_000);
+    let _ = allowed(&world.judge(&read_with(&token_of("svc.memory"))).await);
+    world.keys.fail(true);
+    world.clock.advance(400_000);
+    let _ = allowed(&world.judge(&read_with(&token_of("svc.memory"))).await);
+    world.clock.advance(3_600_000);
+    let fresh = with(with(claims("svc.memory"), "exp", json!(NOW + 4_600)), "iat", json!(NOW + 4_000));
+    assert_eq!(world.judge(&read_with(&es256(&fresh))).await, Verdict::Unauthorized, "a key set too old");
+}

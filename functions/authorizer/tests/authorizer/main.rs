@@ -12,6 +12,7 @@ mod api_keys;
 mod attacks;
 mod audit;
 mod certificates;
+mod events;
 mod gateway;
 mod limits;
 mod proofs;

@@ -152,6 +152,7 @@ pub(crate) struct Setup {
     pub(crate) rates: Rates,
     pub(crate) on_limits_failure: OnStoreFailure,
     pub(crate) on_audit_failure: OnAuditFailure,
+    pub(crate) issuers: Issuers,
 }
 
 pub(crate) struct World {
@@ -178,6 +179,7 @@ impl World {
             rates: Rates::shipped().unwrap(),
             on_limits_failure: OnStoreFailure::Refuse,
             on_audit_failure: OnAuditFailure::Refuse,
+            issuers: issuers(),
         };
         change(&mut setup);
         let (calls, clock) = (Calls::default(), Arc::new(ManualClock::at(at(NOW))));
@@ -190,7 +192,7 @@ impl World {
         let limits = Counted::new(Arc::new(MemoryLimits::default()), &calls);
         let audit = Arc::new(MemoryAudit::new(10_000));
         let (metrics, lines) = Metrics::memory("authorizer");
-        let issuers = issuers();
+        let issuers = setup.issuers;
         let limiter_settings =
             LimiterSettings { on_store_failure: setup.on_limits_failure, ..LimiterSettings::default() };
         let auditor_settings =
