@@ -1,6 +1,6 @@
 //! The function's settings, from its environment.
 
-use portcullis_lambda::{Settings, SettingsError};
+use portcullis_lambda::{AuditConfig, Settings, SettingsError};
 use portcullis_pii::ClassificationPolicy;
 
 /// The settings of the PII function.
@@ -24,6 +24,8 @@ pub struct Config {
     pub media_queue: String,
     /// `CLASSIFICATION_POLICY`: a classification policy as YAML; the shipped one where absent.
     pub policy: ClassificationPolicy,
+    /// `AUDIT_TABLE`, `AUDIT_ON_FAILURE` and what else there is.
+    pub audit: AuditConfig,
     /// `LOG_LEVEL`: a `tracing` filter; `info` where absent.
     pub log_level: String,
 }
@@ -61,6 +63,7 @@ impl Config {
             media_dlq_url: s.required("MEDIA_DLQ_URL"),
             media_queue: s.required("MEDIA_QUEUE_URL").rsplit('/').next().unwrap_or_default().to_owned(),
             policy,
+            audit: AuditConfig::read(&mut s),
             log_level: s.optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned()),
         };
         s.finish()?;
@@ -75,7 +78,7 @@ mod tests {
     #[test]
     fn every_missing_setting_is_named_at_once() {
         let error = Config::from_lookup(|_| None).unwrap_err();
-        assert_eq!(error.problems().len(), 8, "{error}");
+        assert_eq!(error.problems().len(), 9, "{error}");
     }
 
     #[test]

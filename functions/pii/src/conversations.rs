@@ -1,5 +1,6 @@
 //! `GET /conversations/{id}` and `POST /conversations/search`.
 
+use portcullis_audit::Kind;
 use portcullis_base::{Problem, Timestamp};
 use portcullis_lambda::{ProxyEvent, ProxyResponse, Text};
 use portcullis_pii::envelope::OpenError;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::audit::{Done, Seen};
 use crate::content::is_technical;
 use crate::place::{key_subject, place};
 use crate::view::best_access;
@@ -22,7 +24,7 @@ pub(crate) async fn read<P: Ports>(
     caller: &Caller,
     conversation: &str,
     event: &ProxyEvent<'_>,
-) -> Result<ProxyResponse, Problem> {
+) -> Result<Done, Problem> {
     allowed_to_read(parts, caller)?;
     if !is_pseudonym(conversation) {
         return Err(problems::NOT_FOUND);
@@ -39,7 +41,12 @@ pub(crate) async fn read<P: Ports>(
     for record in &page.records {
         messages.push(show(parts, caller, record).await?);
     }
-    json(&Conversation { conversation, messages, next: page.next })
+    let most =
+        messages.iter().map(|message| message.access).max_by_key(|word| rank(word)).unwrap_or_default();
+    let seen = Seen::new(Kind::PiiRead, "conversation", conversation)
+        .with("messages", messages.len().to_string())
+        .with("access", most);
+    Ok(Done { answer: json(&Conversation { conversation, messages, next: page.next })?, seen: Some(seen) })
 }
 
 /// The conversations in which a person takes part. The number is in the body, not in the URL: URLs are logged.
@@ -47,7 +54,7 @@ pub(crate) async fn search<P: Ports>(
     parts: &Parts<P>,
     caller: &Caller,
     body: &[u8],
-) -> Result<ProxyResponse, Problem> {
+) -> Result<Done, Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Search<'a> {
@@ -67,7 +74,8 @@ pub(crate) async fn search<P: Ports>(
         .subject_index(&SubjectId::from_whatsapp(&search.subject.0));
     let conversations =
         parts.records.conversations_of(&subject, MAX_FOUND).await.map_err(problems::of_record_error)?;
-    json(&Found { conversations })
+    let seen = Seen::of_subject(Kind::PiiSearched, &subject).with("found", conversations.len().to_string());
+    Ok(Done { answer: json(&Found { conversations })?, seen: Some(seen) })
 }
 
 #[derive(Serialize)]
@@ -215,6 +223,11 @@ fn mask_leaves(
         Value::Number(_) => *value = Value::Null,
         Value::Null | Value::Bool(_) => {}
     }
+}
+
+/// How much a word of [`show`] lets a caller see.
+fn rank(word: &str) -> usize {
+    ["none", "erased", "masked", "full"].iter().position(|known| *known == word).unwrap_or(0)
 }
 
 /// Somebody who may see nothing personal learns not even which conversations there are.

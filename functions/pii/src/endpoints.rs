@@ -1,6 +1,7 @@
 //! `POST /pii/encrypt`, `/pii/decrypt` and `/pii/classify`.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use portcullis_audit::Kind;
 use portcullis_base::Problem;
 use portcullis_lambda::{ProxyResponse, Text};
 use portcullis_pii::envelope::{OpenError, SealError};
@@ -9,12 +10,13 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use crate::audit::{Done, Seen};
 use crate::fields::Fields;
 use crate::view::{View, shown};
 use crate::{Caller, Parts, Ports, problems};
 
 /// Seals the fields of a record.
-pub(crate) async fn encrypt<P: Ports>(parts: &Parts<P>, body: &[u8]) -> Result<ProxyResponse, Problem> {
+pub(crate) async fn encrypt<P: Ports>(parts: &Parts<P>, body: &[u8]) -> Result<Done, Problem> {
     let request: EncryptRequest<'_> = parse(body)?;
     let (purpose, subject) = (request.purpose, request.subject.0.as_ref());
     let index = parts.index().await.map_err(problems::of_key_error)?;
@@ -31,7 +33,9 @@ pub(crate) async fn encrypt<P: Ports>(parts: &Parts<P>, body: &[u8]) -> Result<P
         sealer.seal(&name.0, plaintext.0.as_bytes(), &mut sealed).map_err(of_seal_error)?;
         answer.field_base64(&name.0, &sealed);
     }
-    Ok(ProxyResponse::json(200, answer.finish()))
+    let seen =
+        Seen::of_subject(Kind::PiiEncrypted, &subject).with("fields", request.fields.0.len().to_string());
+    Ok(Done { answer: ProxyResponse::json(200, answer.finish()), seen: Some(seen) })
 }
 
 /// Opens the fields of a record, showing of each what the caller's roles may see of its class.
@@ -39,7 +43,7 @@ pub(crate) async fn decrypt<P: Ports>(
     parts: &Parts<P>,
     caller: &Caller,
     body: &[u8],
-) -> Result<ProxyResponse, Problem> {
+) -> Result<Done, Problem> {
     let view = View::of(parts, caller);
     // Before anything is looked up: who may read nothing learns nothing, not even whose key exists.
     if !view.anything {
@@ -66,7 +70,10 @@ pub(crate) async fn decrypt<P: Ports>(
         let text = shown(parts, &view, &name.0, text).ok_or(problems::FORBIDDEN)?;
         answer.field_text(&name.0, &text);
     }
-    Ok(ProxyResponse::json(200, answer.finish()))
+    let seen = Seen::of_subject(Kind::PiiDecrypted, &subject)
+        .with("fields", request.fields.0.len().to_string())
+        .with("access", if view.everything { "full" } else { "by-class" });
+    Ok(Done { answer: ProxyResponse::json(200, answer.finish()), seen: Some(seen) })
 }
 
 /// Says what is in the fields, and what the policy asks for them.

@@ -5,6 +5,7 @@ use portcullis_base::{Clock, Problem};
 use portcullis_lambda::{Failure, Handler, Invocation, ProxyEvent, ProxyResponse, Reading};
 use portcullis_webhook::Lane;
 
+use crate::audit::{Done, Origin, outcome_to_record};
 use crate::consumer::{Arrived, Consumed, consume};
 use crate::sqs_event::{BatchAnswer, BatchItemFailure, SqsEvent, SqsRecord};
 use crate::{Caller, Parts, Ports, conversations, endpoints, problems};
@@ -25,39 +26,73 @@ impl<P: Ports> PiiFunction<P> {
 
     /// Answers a request of the HTTP API.
     pub async fn answer(&self, event: &ProxyEvent<'_>) -> ProxyResponse {
-        let answer = self.route(event).await.unwrap_or_else(|problem| {
-            tracing::info!(status = problem.status(), problem = problem.slug(), "request refused");
-            ProxyResponse::problem(&problem)
-        });
+        let caller = Caller::of(&event.context);
+        let outcome = self.route(caller.as_ref(), event).await;
+        let answer =
+            self.recorded(caller.as_ref(), &Origin::of(event), outcome).await.unwrap_or_else(|problem| {
+                tracing::info!(status = problem.status(), problem = problem.slug(), "request refused");
+                ProxyResponse::problem(&problem)
+            });
         let status = answer.status.to_string();
         self.0.metrics.emit(self.0.clock.now(), &[("Status", &status)], &[Reading::count("Requests", 1.0)]);
         answer
     }
 
-    /// `POST /pii/encrypt`, its body in and its answer out.
-    pub async fn encrypt(&self, body: &[u8]) -> ProxyResponse {
-        endpoints::encrypt(&self.0, body).await.unwrap_or_else(|p| ProxyResponse::problem(&p))
+    /// `POST /pii/encrypt` for `caller`, its body in and its answer out.
+    pub async fn encrypt(&self, caller: &Caller, body: &[u8]) -> ProxyResponse {
+        let outcome = endpoints::encrypt(&self.0, body).await;
+        let answer = self.recorded(Some(caller), &Origin::encrypt(), outcome).await;
+        answer.unwrap_or_else(|p| ProxyResponse::problem(&p))
     }
 
     /// `POST /pii/decrypt` for `caller`, its body in and its answer out.
     pub async fn decrypt(&self, caller: &Caller, body: &[u8]) -> ProxyResponse {
-        endpoints::decrypt(&self.0, caller, body).await.unwrap_or_else(|p| ProxyResponse::problem(&p))
+        let outcome = endpoints::decrypt(&self.0, caller, body).await;
+        let answer = self.recorded(Some(caller), &Origin::decrypt(), outcome).await;
+        answer.unwrap_or_else(|p| ProxyResponse::problem(&p))
     }
 
-    async fn route(&self, event: &ProxyEvent<'_>) -> Result<ProxyResponse, Problem> {
+    /// As [`PiiFunction::encrypt`], and nothing tells that it happened: for the benchmark of the encryption alone.
+    pub async fn encrypt_unrecorded(&self, body: &[u8]) -> ProxyResponse {
+        let outcome = endpoints::encrypt(&self.0, body).await;
+        outcome.map_or_else(|p| ProxyResponse::problem(&p), |done| done.answer)
+    }
+
+    /// As [`PiiFunction::decrypt`], and nothing tells that it happened: for the benchmark of the decryption alone.
+    pub async fn decrypt_unrecorded(&self, caller: &Caller, body: &[u8]) -> ProxyResponse {
+        let outcome = endpoints::decrypt(&self.0, caller, body).await;
+        outcome.map_or_else(|p| ProxyResponse::problem(&p), |done| done.answer)
+    }
+
+    /// The answer, once what it shows or refuses is on record.
+    async fn recorded(
+        &self,
+        caller: Option<&Caller>,
+        origin: &Origin<'_>,
+        outcome: Result<Done, Problem>,
+    ) -> Result<ProxyResponse, Problem> {
+        let (seen, answer) = outcome_to_record(outcome);
+        if let Some(seen) = seen {
+            let event = seen.into_event(caller, origin);
+            self.0.auditor.record(event).await.map_err(|_| problems::UNAVAILABLE)?;
+        }
+        answer
+    }
+
+    async fn route(&self, caller: Option<&Caller>, event: &ProxyEvent<'_>) -> Result<Done, Problem> {
         let parts = &self.0;
-        let caller = Caller::of(&event.context).ok_or(problems::UNAUTHENTICATED)?;
+        let caller = caller.ok_or(problems::UNAUTHENTICATED)?;
         match (event.path.as_ref(), event.method.as_ref()) {
             ("/pii/encrypt", "POST") => endpoints::encrypt(parts, &body(event)?).await,
-            ("/pii/decrypt", "POST") => endpoints::decrypt(parts, &caller, &body(event)?).await,
-            ("/pii/classify", "POST") => endpoints::classify(parts, &body(event)?),
-            ("/conversations/search", "POST") => conversations::search(parts, &caller, &body(event)?).await,
+            ("/pii/decrypt", "POST") => endpoints::decrypt(parts, caller, &body(event)?).await,
+            ("/pii/classify", "POST") => endpoints::classify(parts, &body(event)?).map(Done::from),
+            ("/conversations/search", "POST") => conversations::search(parts, caller, &body(event)?).await,
             ("/pii/encrypt" | "/pii/decrypt" | "/pii/classify" | "/conversations/search", _) => {
-                Ok(problems::method_not_allowed("POST"))
+                Ok(problems::method_not_allowed("POST").into())
             }
             (path, method) => match path.strip_prefix("/conversations/") {
-                Some(id) if method == "GET" => conversations::read(parts, &caller, id, event).await,
-                Some(_) => Ok(problems::method_not_allowed("GET")),
+                Some(id) if method == "GET" => conversations::read(parts, caller, id, event).await,
+                Some(_) => Ok(problems::method_not_allowed("GET").into()),
                 None => Err(problems::NOT_FOUND),
             },
         }

@@ -1,5 +1,6 @@
 //! PII: consumes both queues, sealing every message field by field, and answers the PII endpoints.
 
+mod audit;
 mod caller;
 pub mod config;
 mod consumer;

@@ -5,7 +5,10 @@
 
 use pii_function::config::Config;
 use pii_function::{Parts, PiiFunction, Ports};
-use portcullis_aws::{DynamoKeys, DynamoRecords, KmsWrapper, S3Claims, SdkSettings, SqsDeadLetters};
+use portcullis_audit::Auditor;
+use portcullis_aws::{
+    AwsAudit, DynamoKeys, DynamoRecords, KmsWrapper, S3Claims, SdkSettings, SqsDeadLetters, audit_sink,
+};
 use portcullis_lambda::{BoxError, LogFormat, Metrics, SystemClock};
 use portcullis_pii::{Detector, HierarchyOptions, KeyHierarchy};
 
@@ -17,6 +20,7 @@ impl Ports for Aws {
     type Records = DynamoRecords;
     type Claims = S3Claims;
     type DeadLetters = SqsDeadLetters;
+    type Audit = AwsAudit;
     type Clock = SystemClock;
 }
 
@@ -25,6 +29,7 @@ async fn main() -> Result<(), BoxError> {
     let config = Config::from_env()?;
     portcullis_lambda::init_logging(LogFormat::Json, &config.log_level);
     let sdk = portcullis_aws::connect(&SdkSettings::default()).await;
+    let auditor = config.audit.auditor("pii");
     let keys = KeyHierarchy::new(
         KmsWrapper::new(&sdk, config.conversation_key_id, config.media_key_id),
         DynamoKeys::new(&sdk, config.subject_keys_table.clone()),
@@ -36,6 +41,7 @@ async fn main() -> Result<(), BoxError> {
         records: DynamoRecords::new(&sdk, config.conversations_table.clone()),
         claims: S3Claims::new(&sdk, config.claim_check_bucket, None),
         dead_letters: SqsDeadLetters::new(&sdk, config.text_dlq_url, config.media_dlq_url),
+        auditor: Auditor::new(audit_sink(&sdk, config.audit.trail), SystemClock, auditor),
         clock: SystemClock,
         detector: Detector::new(),
         policy: config.policy,

@@ -1,5 +1,6 @@
 //! What the function is made of.
 
+use portcullis_audit::{AuditSink, Auditor};
 use portcullis_base::Clock;
 use portcullis_lambda::Metrics;
 use portcullis_pii::{
@@ -20,6 +21,8 @@ pub trait Ports: Send + Sync + 'static {
     type Claims: ClaimCheck;
     /// The dead-letter queues.
     type DeadLetters: DeadLetters;
+    /// Where security events are kept.
+    type Audit: AuditSink;
     /// The time.
     type Clock: Clock;
 }
@@ -34,6 +37,8 @@ pub struct Parts<P: Ports> {
     pub claims: P::Claims,
     /// The dead-letter queues.
     pub dead_letters: P::DeadLetters,
+    /// Records who saw whose data, before they do.
+    pub auditor: Auditor<P::Audit, P::Clock>,
     /// The time.
     pub clock: P::Clock,
     /// Finds personal data in text.

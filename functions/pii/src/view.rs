@@ -10,7 +10,7 @@ use crate::{Caller, Parts, Ports};
 pub(crate) struct View<'c> {
     caller: &'c Caller,
     /// The caller may read every class: nothing needs to be classified before it is shown.
-    everything: bool,
+    pub(crate) everything: bool,
     /// The caller may read something of some class that is not public.
     pub(crate) anything: bool,
 }

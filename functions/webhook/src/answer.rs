@@ -18,6 +18,8 @@ pub(crate) enum Refusal {
     NotJson,
     Secrets,
     Queue,
+    /// A refusal that could not be recorded, where that is required.
+    Audit,
 }
 
 impl Refusal {
@@ -33,6 +35,7 @@ impl Refusal {
             Self::NotJson => "not-json",
             Self::Secrets => "secrets-unavailable",
             Self::Queue => "queue-unavailable",
+            Self::Audit => "audit-unavailable",
         }
     }
 
@@ -47,7 +50,9 @@ impl Refusal {
             Self::Signature(_) => Problem::new(401, "invalid-signature", "Invalid signature"),
             Self::BodyTooLarge => Problem::new(413, "body-too-large", "The body is larger than 3 MB"),
             Self::NotJson => Problem::new(400, "not-json", "The body is not JSON"),
-            Self::Secrets | Self::Queue => Problem::new(503, "try-again", "Temporarily unavailable"),
+            Self::Secrets | Self::Queue | Self::Audit => {
+                Problem::new(503, "try-again", "Temporarily unavailable")
+            }
         }
     }
 }
@@ -57,7 +62,9 @@ impl From<Refusal> for ProxyResponse {
         let answer = Self::problem(&refusal.problem());
         match refusal {
             Refusal::MethodNotAllowed => answer.with_header("Allow", "GET, POST"),
-            Refusal::Secrets | Refusal::Queue => answer.with_header("Retry-After", RETRY_AFTER_SECONDS),
+            Refusal::Secrets | Refusal::Queue | Refusal::Audit => {
+                answer.with_header("Retry-After", RETRY_AFTER_SECONDS)
+            }
             _ => answer,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_lambda::{Settings, SettingsError};
+use portcullis_lambda::{AuditConfig, Settings, SettingsError};
 
 use crate::{HandlerSettings, SendSettings};
 
@@ -20,6 +20,8 @@ pub struct Config {
     /// `WEBHOOK_SECRET_ID`, `WEBHOOK_PATH` (default `/webhook`), `META_CLIENT_CN`, `QUEUE_MAX_BYTES` (default
     /// 1048576, SQS's own limit), `SEND_BUDGET_MS` (default 5000).
     pub handler: HandlerSettings,
+    /// `AUDIT_TABLE`, `AUDIT_ON_FAILURE` and what else there is.
+    pub audit: AuditConfig,
     /// `LOG_LEVEL`: a `tracing` filter; `info` where absent.
     pub log_level: String,
 }
@@ -83,6 +85,7 @@ impl Config {
                     ..defaults
                 },
             },
+            audit: AuditConfig::read(&mut s),
             log_level: s.optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned()),
         };
         s.finish()?;
@@ -121,6 +124,7 @@ mod tests {
             "MEDIA_QUEUE_URL" => "https://queue.example/media.fifo",
             "CLAIM_CHECK_BUCKET" => "claims",
             "WEBHOOK_SECRET_ID" => "portcullis/webhook",
+            "AUDIT_TABLE" => "portcullis-audit",
             _ => return None,
         };
         Some(value.to_owned())
@@ -147,6 +151,7 @@ mod tests {
             "MEDIA_QUEUE_URL",
             "CLAIM_CHECK_BUCKET",
             "WEBHOOK_SECRET_ID",
+            "AUDIT_TABLE",
             "VAULT_ADDR",
             "VAULT_ROLE_ID",
             "VAULT_SECRET_ID_FILE",

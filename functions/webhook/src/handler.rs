@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use portcullis_audit::{AuditSink, Auditor};
 use portcullis_base::{Clock, Timestamp};
 use portcullis_lambda::{Failure, Handler, Invocation, Metrics, ProxyEvent, ProxyResponse};
 use portcullis_secrets::{CachedSecrets, SecretError, SecretSource, SecretVersions};
@@ -17,6 +18,7 @@ use portcullis_webhook::{
 
 use crate::answer::{Answer, Refusal};
 use crate::dispatch::{SendSettings, dispatch};
+use crate::recorded::Recorded;
 use crate::request::{Body, Request};
 use crate::subject_dn::common_name_is;
 use crate::tally::{self, Tally};
@@ -29,6 +31,8 @@ pub trait Ports: Send + Sync + 'static {
     type Queue: ItemQueue + 'static;
     /// The bucket for items over the queue's size limit.
     type Claims: ClaimCheck + 'static;
+    /// Where security events are kept.
+    type Audit: AuditSink + 'static;
     /// The time.
     type Clock: Clock + 'static;
 }
@@ -41,6 +45,8 @@ pub struct Parts<P: Ports> {
     pub queue: P::Queue,
     /// The bucket for items over the queue's size limit.
     pub claims: P::Claims,
+    /// Records refusals, before they are told.
+    pub auditor: Auditor<P::Audit, P::Clock>,
     /// The time.
     pub clock: P::Clock,
     /// Where metrics go.
@@ -79,6 +85,7 @@ pub struct WebhookFunction<P: Ports> {
     parts: Parts<P>,
     /// The secret as last parsed, with the versions that it was parsed from.
     parsed: Mutex<Option<Known>>,
+    recorded: Recorded,
 }
 
 #[derive(Clone)]
@@ -98,8 +105,8 @@ impl<P: Ports> Handler for WebhookFunction<P> {
 
 impl<P: Ports> WebhookFunction<P> {
     /// A function over these parts.
-    pub const fn new(parts: Parts<P>) -> Self {
-        Self { parts, parsed: Mutex::new(None) }
+    pub fn new(parts: Parts<P>) -> Self {
+        Self { parts, parsed: Mutex::new(None), recorded: Recorded::default() }
     }
 
     /// Answers a request that was parsed already: for a server that speaks HTTP itself.
@@ -112,9 +119,22 @@ impl<P: Ports> WebhookFunction<P> {
         match self.decide(request, started, deadline).await {
             Ok(answer) => answer,
             Err(refusal) => {
+                let refusal = self.record(request, refusal, started).await;
                 tally::refused(&self.parts.metrics, refusal.as_str(), started, self.parts.clock.now());
                 tracing::info!(reason = refusal.as_str(), "request refused");
                 Answer::Other(refusal.into())
+            }
+        }
+    }
+
+    /// What the refusal is told as, once it is on record.
+    async fn record(&self, request: &Request<'_>, refusal: Refusal, now: Timestamp) -> Refusal {
+        let Some(event) = self.recorded.event(refusal, request, now) else { return refusal };
+        match self.parts.auditor.record(event).await {
+            Ok(()) => refusal,
+            Err(_) => {
+                self.recorded.forget(refusal, request);
+                Refusal::Audit
             }
         }
     }
@@ -165,8 +185,7 @@ impl<P: Ports> WebhookFunction<P> {
         let raw = Raw::of(request)?;
         let known = self.secrets(started).await?;
         let (webhook, known) = self.verify(&raw, request.signature.as_deref(), known).await?;
-        let items = route(&webhook, &known.secrets.conversations, started)
-            .map_err(|_| Refusal::NotJson)?;
+        let items = route(&webhook, &known.secrets.conversations, started).map_err(|_| Refusal::NotJson)?;
         let tally = Tally::of(&items);
         let Parts { queue, claims, settings, clock, metrics, .. } = &self.parts;
         let within = time_left(clock.now(), deadline).min(settings.send.budget);

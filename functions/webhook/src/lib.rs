@@ -5,6 +5,7 @@ mod answer;
 pub mod config;
 mod dispatch;
 mod handler;
+mod recorded;
 mod request;
 mod subject_dn;
 mod tally;

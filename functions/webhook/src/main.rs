@@ -5,7 +5,8 @@
 
 mod backend;
 
-use portcullis_aws::{S3Claims, SdkSettings, SqsQueues};
+use portcullis_audit::Auditor;
+use portcullis_aws::{AwsAudit, S3Claims, SdkSettings, SqsQueues, audit_sink};
 use portcullis_lambda::{BoxError, LogFormat, Metrics, SystemClock};
 use portcullis_secrets::{CacheSettings, CachedSecrets};
 use webhook_function::{Config, Parts, Ports, WebhookFunction};
@@ -18,6 +19,7 @@ impl Ports for Aws {
     type Secrets = Backend;
     type Queue = SqsQueues;
     type Claims = S3Claims;
+    type Audit = AwsAudit;
     type Clock = SystemClock;
 }
 
@@ -27,10 +29,12 @@ async fn main() -> Result<(), BoxError> {
     portcullis_lambda::init_logging(LogFormat::Json, &config.log_level);
     let sdk = portcullis_aws::connect(&SdkSettings::default()).await;
     let secrets = Backend::new(&config.secrets, &sdk)?;
+    let auditor = config.audit.auditor("webhook");
     let parts = Parts::<Aws> {
         secrets: CachedSecrets::new(secrets, SystemClock, CacheSettings::default()),
         queue: SqsQueues::new(&sdk, config.text_queue_url, config.media_queue_url),
         claims: S3Claims::new(&sdk, config.claim_check_bucket, None),
+        auditor: Auditor::new(audit_sink(&sdk, config.audit.trail), SystemClock, auditor),
         clock: SystemClock,
         metrics: Metrics::stdout("webhook"),
         settings: config.handler,

@@ -48,9 +48,13 @@ pub(crate) struct Request<'a> {
     pub(crate) is_base64: bool,
     /// Subject of the client certificate (RFC 4514).
     pub(crate) client_subject: Option<Cow<'a, str>>,
-    mode: Option<Cow<'a, str>>,
-    token: Option<Cow<'a, str>>,
-    challenge: Option<Cow<'a, str>>,
+    /// The address that connected to the gateway.
+    pub(crate) source: Option<Cow<'a, str>>,
+    /// The gateway's id of the request.
+    pub(crate) request_id: Option<Cow<'a, str>>,
+    pub(crate) mode: Option<Cow<'a, str>>,
+    pub(crate) token: Option<Cow<'a, str>>,
+    pub(crate) challenge: Option<Cow<'a, str>>,
 }
 
 impl<'a> Request<'a> {
@@ -67,7 +71,9 @@ impl<'a> Request<'a> {
                 "queryStringParameters" => {
                     members(&mut reader, |reader, name| request.parameter(reader, name))?;
                 }
-                "requestContext" => request.client_subject = client_subject(&mut reader)?,
+                "requestContext" => {
+                    members(&mut reader, |reader, name| request.context(reader, name))?;
+                }
                 "body" => request.body = reader.long_text()?.into(),
                 "isBase64Encoded" => request.is_base64 = flag(&mut reader)?,
                 _ => skip(&mut reader)?,
@@ -102,6 +108,29 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
+    fn context(&mut self, reader: &mut Reader<'a>, name: &str) -> Result<(), NotJson> {
+        match name {
+            "requestId" => self.request_id = string(reader)?,
+            "identity" => return members(reader, |reader, name| self.identity(reader, name)),
+            _ => return skip(reader),
+        }
+        Ok(())
+    }
+
+    fn identity(&mut self, reader: &mut Reader<'a>, name: &str) -> Result<(), NotJson> {
+        match name {
+            "sourceIp" => self.source = string(reader)?,
+            "clientCert" => {
+                return within(reader, "subjectDN", |reader| {
+                    self.client_subject = string(reader)?;
+                    Ok(())
+                });
+            }
+            _ => return skip(reader),
+        }
+        Ok(())
+    }
+
     /// The handshake's parameters.
     pub(crate) fn handshake(&self) -> Handshake<'_> {
         Handshake {
@@ -122,25 +151,13 @@ impl<'a> From<&'a ProxyEvent<'_>> for Request<'a> {
             body: Body::Plain(event.body.as_deref().unwrap_or_default()),
             is_base64: event.is_base64,
             client_subject: event.context.client_cert_subject().map(Cow::Borrowed),
+            source: event.context.identity.source_ip.as_deref().map(Cow::Borrowed),
+            request_id: event.context.request_id.as_deref().map(Cow::Borrowed),
             mode: query("hub.mode"),
             token: query("hub.verify_token"),
             challenge: query("hub.challenge"),
         }
     }
-}
-
-/// `requestContext.identity.clientCert.subjectDN`
-fn client_subject<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, NotJson> {
-    let mut subject = None;
-    within(reader, "identity", |reader| {
-        within(reader, "clientCert", |reader| {
-            within(reader, "subjectDN", |reader| {
-                subject = string(reader)?;
-                Ok(())
-            })
-        })
-    })?;
-    Ok(subject)
 }
 
 fn within<'a>(

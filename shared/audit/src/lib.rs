@@ -17,6 +17,7 @@ mod ocsf;
 mod record;
 mod sink;
 mod text;
+mod trail;
 
 pub use auditor::{AuditUnavailable, Auditor, AuditorSettings, OnAuditFailure};
 pub use event::{CertificateRef, SecurityEvent};
@@ -26,3 +27,4 @@ pub use mirror::{MirrorFailure, Mirrored};
 pub use ocsf::OCSF_VERSION;
 pub use record::{AuditRecord, MalformedRecord, RecordId};
 pub use sink::{AuditError, AuditSink};
+pub use trail::TrailSettings;

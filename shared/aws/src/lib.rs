@@ -20,7 +20,7 @@ mod settings;
 mod sqs;
 
 #[cfg(all(feature = "dynamodb", feature = "eventbridge"))]
-pub use audit::{AwsAudit, AwsAuditSettings, audit_sink};
+pub use audit::{AwsAudit, audit_sink};
 pub use aws_config::SdkConfig;
 #[cfg(feature = "correlation")]
 pub use dynamodb::DynamoCorrelation;

@@ -1,5 +1,6 @@
 //! What every Lambda shares: start-up, logging, EMF metrics, and the API Gateway proxy events.
 
+mod audit;
 mod clock;
 mod emf;
 mod event;
@@ -9,6 +10,7 @@ mod response;
 mod runtime;
 mod settings;
 
+pub use audit::{AuditConfig, log_lost_mirror, log_lost_record};
 pub use clock::SystemClock;
 pub use emf::{Metrics, Reading, Unit};
 pub use event::{

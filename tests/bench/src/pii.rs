@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt;
 use pii_function::{Caller, Parts, PiiFunction, Ports};
+use portcullis_audit::{Auditor, AuditorSettings, MemoryAudit};
 use portcullis_lambda::{Metrics, SystemClock};
 use portcullis_local::memory::{Claims, DeadLetterBox, Keys, RecordTable};
 use portcullis_local::{LocalKeyWrapper, RootKey};
@@ -18,6 +19,7 @@ impl Ports for Memory {
     type Records = RecordTable;
     type Claims = Claims;
     type DeadLetters = DeadLetterBox;
+    type Audit = MemoryAudit;
     type Clock = SystemClock;
 }
 
@@ -67,6 +69,7 @@ fn function() -> PiiFunction<Memory> {
         records: RecordTable::default(),
         claims: Claims::default(),
         dead_letters: DeadLetterBox::default(),
+        auditor: Auditor::new(MemoryAudit::default(), SystemClock, AuditorSettings::new("pii")),
         clock: SystemClock,
         detector: Detector::new(),
         policy: ClassificationPolicy::default(),
@@ -92,13 +95,13 @@ fn requests(job: &Job) -> Vec<Vec<u8>> {
 
 fn seal(function: &PiiFunction<Memory>, record: &[u8]) -> Vec<u8> {
     // Over adapters in memory nothing ever waits.
-    let answer = function.encrypt(record).now_or_never().expect("an answer at once");
+    let answer = function.encrypt_unrecorded(record).now_or_never().expect("an answer at once");
     answer.body.into_owned().into_bytes()
 }
 
 fn open(function: &PiiFunction<Memory>, record: &[u8]) -> Vec<u8> {
     let caller = Caller { id: "bench".to_owned(), roles: vec!["pii-reader".to_owned()] };
-    let answer = function.decrypt(&caller, record).now_or_never().expect("an answer at once");
+    let answer = function.decrypt_unrecorded(&caller, record).now_or_never().expect("an answer at once");
     answer.body.into_owned().into_bytes()
 }
 

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt;
+use portcullis_audit::{Auditor, AuditorSettings, MemoryAudit};
 use portcullis_base::Timestamp;
 use portcullis_lambda::{Handler, Invocation, Metrics, SystemClock};
 use portcullis_local::EnvSecrets;
@@ -22,6 +23,7 @@ impl Ports for Memory {
     type Secrets = EnvSecrets;
     type Queue = &'static Last;
     type Claims = Claims;
+    type Audit = MemoryAudit;
     type Clock = SystemClock;
 }
 
@@ -94,6 +96,7 @@ fn function(job: &Job, queue: &'static Last) -> WebhookFunction<Memory> {
         ),
         queue,
         claims: Claims::default(),
+        auditor: Auditor::new(MemoryAudit::default(), SystemClock, AuditorSettings::new("webhook")),
         clock: SystemClock,
         metrics: Metrics::off("webhook"),
         settings: HandlerSettings::new("webhook"),

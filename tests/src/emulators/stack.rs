@@ -31,6 +31,12 @@ pub struct Stack {
     pub conversations_table: String,
     /// The table of wrapped keys.
     pub subject_keys_table: String,
+    /// The table of key ring, revocations, refresh families, replay window and approvals.
+    pub tokens_table: String,
+    /// The table of client secrets, lockouts and API keys.
+    pub credentials_table: String,
+    /// The table of security events.
+    pub audit_table: String,
     /// The KMS key of conversations (an ARN).
     pub conversation_key_id: String,
     /// The KMS key of media (an ARN).
@@ -50,6 +56,9 @@ impl Stack {
             ("CLAIM_CHECK_BUCKET", &self.claim_check_bucket),
             ("CONVERSATIONS_TABLE", &self.conversations_table),
             ("SUBJECT_KEYS_TABLE", &self.subject_keys_table),
+            ("TOKENS_TABLE", &self.tokens_table),
+            ("CREDENTIALS_TABLE", &self.credentials_table),
+            ("AUDIT_TABLE", &self.audit_table),
             ("CONVERSATION_KEY_ID", &self.conversation_key_id),
             ("MEDIA_KEY_ID", &self.media_key_id),
             ("WEBHOOK_SECRET_ID", &self.webhook_secret_id),
@@ -72,7 +81,9 @@ pub async fn deploy_stack(account: &Account) -> Stack {
     let claim_check_bucket = format!("portcullis-claims-{}", account.id());
     bucket(&config, &claim_check_bucket).await;
     conversations_table(&config, CONVERSATIONS).await;
-    subject_keys_table(&config, SUBJECT_KEYS).await;
+    for table in [SUBJECT_KEYS, TOKENS, CREDENTIALS, AUDIT] {
+        keyed_table(&config, table).await;
+    }
     secret(&config, WEBHOOK_SECRET, [DEVELOPMENT_PREVIOUS, DEVELOPMENT]).await;
     Stack {
         account: account.clone(),
@@ -83,6 +94,9 @@ pub async fn deploy_stack(account: &Account) -> Stack {
         claim_check_bucket,
         conversations_table: CONVERSATIONS.to_owned(),
         subject_keys_table: SUBJECT_KEYS.to_owned(),
+        tokens_table: TOKENS.to_owned(),
+        credentials_table: CREDENTIALS.to_owned(),
+        audit_table: AUDIT.to_owned(),
         conversation_key_id: key(&config).await,
         media_key_id: key(&config).await,
         webhook_secret_id: WEBHOOK_SECRET.to_owned(),
@@ -161,8 +175,8 @@ async fn conversations_table(config: &SdkConfig, name: &str) {
         .expect("the conversations table");
 }
 
-/// See `portcullis_aws::DynamoKeys`.
-async fn subject_keys_table(config: &SdkConfig, name: &str) {
+/// See `portcullis_aws::DynamoKeys`, `DynamoTokens`, `DynamoCredentials`.
+async fn keyed_table(config: &SdkConfig, name: &str) {
     aws_sdk_dynamodb::Client::new(config)
         .create_table()
         .table_name(name)
@@ -171,7 +185,7 @@ async fn subject_keys_table(config: &SdkConfig, name: &str) {
         .set_key_schema(Some(schema("pk", "sk")))
         .send()
         .await
-        .expect("the subject-keys table");
+        .expect("a table");
 }
 
 fn schema(partition: &str, sort: &str) -> Vec<KeySchemaElement> {
@@ -210,4 +224,7 @@ const DEVELOPMENT: &str = include_str!("../../../config/dev/webhook-secret.json"
 const DEVELOPMENT_PREVIOUS: &str = include_str!("../../../config/dev/webhook-secret.previous.json");
 const CONVERSATIONS: &str = "portcullis-conversations";
 const SUBJECT_KEYS: &str = "portcullis-subject-keys";
+const TOKENS: &str = "portcullis-tokens";
+const CREDENTIALS: &str = "portcullis-credentials";
+const AUDIT: &str = "portcullis-audit";
 const WEBHOOK_SECRET: &str = "portcullis/webhook";

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use pii_function::{Arrived, Caller, Parts, PiiFunction, Ports};
+use portcullis_audit::{Auditor, AuditorSettings, MemoryAudit};
 use portcullis_base::{ManualClock, Timestamp};
-use portcullis_lambda::{Authorizer, Metrics, ProxyEvent, ProxyResponse, RequestContext, TextMap};
+use portcullis_lambda::{Authorizer, Identity, Metrics, ProxyEvent, ProxyResponse, RequestContext, TextMap};
 use portcullis_local::memory::{Claims, DeadLetterBox, Keys, RecordTable};
 use portcullis_local::{LocalKeyWrapper, RootKey};
 use portcullis_pii::{ClassificationPolicy, Detector, HierarchyOptions, KeyHierarchy};
@@ -20,6 +21,7 @@ impl Ports for Memory {
     type Records = RecordTable;
     type Claims = Claims;
     type DeadLetters = DeadLetterBox;
+    type Audit = Arc<MemoryAudit>;
     type Clock = Arc<ManualClock>;
 }
 
@@ -31,6 +33,7 @@ pub(crate) struct Bench {
     pub(crate) records: RecordTable,
     pub(crate) claims: Claims,
     pub(crate) dead: DeadLetterBox,
+    pub(crate) audit: Arc<MemoryAudit>,
     pub(crate) clock: Arc<ManualClock>,
 }
 
@@ -41,6 +44,7 @@ pub(crate) fn bench() -> Bench {
     let wrapper = LocalKeyWrapper::new(&RootKey::random().unwrap());
     let (keys, records, claims, dead) =
         (Keys::default(), RecordTable::default(), Claims::default(), DeadLetterBox::default());
+    let audit = Arc::new(MemoryAudit::default());
     let function = PiiFunction::new(Parts {
         keys: KeyHierarchy::new(
             wrapper.clone(),
@@ -51,6 +55,7 @@ pub(crate) fn bench() -> Bench {
         records: records.clone(),
         claims: claims.clone(),
         dead_letters: dead.clone(),
+        auditor: Auditor::new(Arc::clone(&audit), Arc::clone(&clock), AuditorSettings::new("pii")),
         clock: Arc::clone(&clock),
         detector: Detector::new(),
         policy: ClassificationPolicy::default(),
@@ -59,7 +64,7 @@ pub(crate) fn bench() -> Bench {
         media_queue: "media.fifo".to_owned(),
         table: "conversations".to_owned(),
     });
-    Bench { function, wrapper, keys, records, claims, dead, clock }
+    Bench { function, wrapper, keys, records, claims, dead, audit, clock }
 }
 
 pub(crate) fn caller(roles: &str) -> Caller {
@@ -85,7 +90,11 @@ impl Bench {
             method: method.into(),
             path: path.into(),
             query: TextMap(query),
-            context: RequestContext { authorizer, ..RequestContext::default() },
+            context: RequestContext {
+                authorizer,
+                request_id: Some("r-1".into()),
+                identity: Identity { source_ip: Some("192.0.2.9".into()), ..Identity::default() },
+            },
             body: Some(body.into()),
             ..ProxyEvent::default()
         };

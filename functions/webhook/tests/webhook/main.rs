@@ -8,6 +8,7 @@
     reason = "helpers outside of test functions fail the test by panicking"
 )]
 
+mod audit;
 mod dispatch;
 mod events;
 mod refusals;

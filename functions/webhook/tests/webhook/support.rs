@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use portcullis_audit::{Auditor, AuditorSettings, MemoryAudit};
 use portcullis_base::{ManualClock, Timestamp};
 use portcullis_lambda::{Handler, Invocation, Metrics};
 use portcullis_local::memory::{Claims, Queue};
@@ -38,6 +39,7 @@ impl Ports for Memory {
     type Secrets = Secret;
     type Queue = Queue;
     type Claims = Claims;
+    type Audit = Arc<MemoryAudit>;
     type Clock = Arc<ManualClock>;
 }
 
@@ -47,6 +49,7 @@ pub(crate) struct Bench {
     pub(crate) claims: Claims,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) secret: Secret,
+    pub(crate) audit: Arc<MemoryAudit>,
     pub(crate) metrics: Arc<Mutex<Vec<String>>>,
 }
 
@@ -73,15 +76,17 @@ pub(crate) fn bench_of(
     let (queue, claims) = (Queue::default(), Claims::default());
     let mut settings = HandlerSettings::new("portcullis/webhook");
     adjust(&mut settings);
+    let audit = Arc::new(MemoryAudit::default());
     let function = WebhookFunction::new(Parts {
         secrets: CachedSecrets::new(secret.clone(), clock.clone(), CacheSettings::default()),
         queue: queue.clone(),
         claims: claims.clone(),
+        auditor: Auditor::new(audit.clone(), clock.clone(), AuditorSettings::new("webhook")),
         clock: clock.clone(),
         metrics,
         settings,
     });
-    Bench { function, queue, claims, clock, secret, metrics: lines }
+    Bench { function, queue, claims, clock, secret, audit, metrics: lines }
 }
 
 impl Bench {
