@@ -1,4 +1,5 @@
-//! Secrets in Vault or OpenBao, KV version 2 ([API](https://openbao.org/api-docs/secret/kv/kv-v2/)).
+//! Vault or OpenBao: secrets in KV version 2 ([API](https://openbao.org/api-docs/secret/kv/kv-v2/)), and the transit engine
+//! as the root of the key hierarchy.
 //!
 //! The few calls that it takes are made with an HTTP client, not with a Vault client library: that keeps the token
 //! out of `Debug` output, the answer bounded and wiped, and redirects (which would carry the token away) refused.
@@ -8,6 +9,7 @@ mod session;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod transit;
 mod wire;
 
 use portcullis_base::Clock;
@@ -15,6 +17,7 @@ use portcullis_secrets::{SecretError, SecretSource, SecretVersions};
 
 use self::session::Session;
 pub use self::settings::{VaultAuth, VaultError, VaultSettings};
+pub use self::transit::VaultTransit;
 use self::wire::Wire;
 
 /// [`SecretSource`] over a KV v2 mount.

@@ -45,6 +45,9 @@ pub enum VaultError {
     /// Not PEM certificates.
     #[error("vault CA certificates are malformed")]
     Certificates,
+    /// Not a name that a transit key can have.
+    #[error("transit key name is malformed")]
+    KeyName,
     /// The HTTP client could not be made.
     #[error("vault client could not be made")]
     Client,
@@ -66,7 +69,7 @@ impl VaultSettings {
         })
     }
 
-    /// The path at which the KV v2 engine is mounted.
+    /// The path at which the engine is mounted: KV v2, or transit for [`crate::VaultTransit`].
     #[must_use]
     pub fn with_mount(self, mount: impl Into<String>) -> Self {
         Self { mount: mount.into(), ..self }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use portcullis_base::{ExposeSecret, ManualClock, SecretString, Timestamp};
+use portcullis_pii::{KeyError, KeyWrapper, Purpose};
 use portcullis_secrets::{SecretError, SecretSource};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -285,4 +286,110 @@ fn certificates_must_be_certificates() {
             .with_ca_pem(Some(pem.as_bytes().to_vec()));
         assert!(VaultSecrets::new(settings, clock()).is_err(), "{pem}");
     }
+}
+
+fn transit(server: &Server, auth: VaultAuth, clock: &Arc<ManualClock>) -> VaultTransit<Arc<ManualClock>> {
+    let settings = VaultSettings::new(&server.address, auth).unwrap().with_mount("team/transit");
+    VaultTransit::new(settings, "conversations", "media", Arc::clone(clock)).unwrap()
+}
+
+fn token() -> VaultAuth {
+    VaultAuth::Token(SecretString::from("s.token"))
+}
+
+fn plaintext(bytes: &[u8]) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+    format!(r#"{{"data":{{"plaintext":"{text}"}}}}"#)
+}
+
+#[tokio::test]
+async fn the_context_is_sent_twice_and_the_key_is_the_purpose_s() {
+    let wrapped = r#"{"data":{"ciphertext":"vault:v1:AAAA"}}"#;
+    let server = Server::answering(&[(200, wrapped), (200, &plaintext(&[7; 32]))]).await;
+    let wrapper = transit(&server, token(), &clock());
+    let key = wrapper.generate(Purpose::Media, &[("table", "t")]).await.unwrap();
+    assert_eq!(key.wrapped, b"vault:v1:AAAA");
+    let opened = wrapper.unwrap(Purpose::Conversation, &[("table", "t")], &key.wrapped).await.unwrap();
+    assert_eq!(*opened, [7; 32]);
+    assert_eq!(
+        server.lines(),
+        [
+            "POST /v1/team/transit/encrypt/media HTTP/1.1",
+            "POST /v1/team/transit/decrypt/conversations HTTP/1.1"
+        ]
+    );
+    let bodies: Vec<serde_json::Value> = server
+        .requests()
+        .iter()
+        .map(|r| serde_json::from_str(r.split_once("\r\n\r\n").unwrap().1).unwrap())
+        .collect();
+    for (body, subject) in bodies.iter().zip(["plaintext", "ciphertext"]) {
+        assert_eq!(body["context"], body["associated_data"]);
+        assert!(body["context"].as_str().unwrap().len() > 20 && body[subject].is_string());
+        assert_eq!(body.as_object().unwrap().len(), 3, "{body}");
+    }
+    assert_ne!(bodies[0]["context"], bodies[1]["context"], "the purpose is bound as well");
+}
+
+#[tokio::test]
+async fn what_transit_refuses_and_what_it_cannot_have_meant() {
+    let encrypted = r#"{"data":{"ciphertext":"v1:AAAA"}}"#;
+    for (label, status, body, generated, unwrapped) in [
+        ("not taken", 400, "{}", KeyError::Refused, KeyError::Invalid),
+        ("not allowed", 403, "{}", KeyError::Refused, KeyError::Refused),
+        ("no such mount", 404, "{}", KeyError::Refused, KeyError::Refused),
+        ("sealed", 503, "{}", KeyError::Unavailable, KeyError::Unavailable),
+        ("too many", 429, "{}", KeyError::Unavailable, KeyError::Unavailable),
+        ("another server", 200, "<html>", KeyError::Invalid, KeyError::Invalid),
+        ("nothing", 200, r#"{"data":{}}"#, KeyError::Invalid, KeyError::Invalid),
+        ("no ciphertext of transit", 200, encrypted, KeyError::Invalid, KeyError::Invalid),
+        ("a key too short", 200, &plaintext(&[7; 31]), KeyError::Invalid, KeyError::Invalid),
+        ("a key too long", 200, &plaintext(&[7; 33]), KeyError::Invalid, KeyError::Invalid),
+        ("a long key", 200, &plaintext(&[7; 64]), KeyError::Invalid, KeyError::Invalid),
+    ] {
+        let server = Server::answering(&[(status, body), (status, body)]).await;
+        let wrapper = transit(&server, token(), &clock());
+        assert_eq!(wrapper.generate(Purpose::Media, &[]).await.unwrap_err(), generated, "{label}");
+        let opened = wrapper.unwrap(Purpose::Media, &[], b"vault:v1:AAAA").await;
+        assert_eq!(opened.unwrap_err(), unwrapped, "{label}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_wrapped_key_is_not_sent() {
+    let server = Server::answering(&[]).await;
+    let wrapper = transit(&server, token(), &clock());
+    for wrapped in [&b""[..], b"AAAA", b"vault:v\xff", &[b"vault:v1:".as_slice(), &[b'A'; 1_024]].concat()] {
+        let opened = wrapper.unwrap(Purpose::Media, &[], wrapped).await;
+        assert_eq!(opened.unwrap_err(), KeyError::Invalid);
+    }
+    let twice = [("a", "1"), ("a", "2")];
+    assert_eq!(wrapper.generate(Purpose::Media, &twice).await.unwrap_err(), KeyError::Invalid);
+    assert!(server.lines().is_empty());
+    for name in ["", "../sys", "a/b"] {
+        let settings = VaultSettings::new("https://vault.example", token()).unwrap();
+        assert_eq!(VaultTransit::new(settings, "a", name, clock()).unwrap_err(), VaultError::KeyName);
+    }
+}
+
+/// A wrong context is answered with 400: no reason to log in again. A revoked token is.
+#[tokio::test]
+async fn transit_logs_in_again_only_for_a_token_that_was_refused() {
+    let role = || VaultAuth::AppRole {
+        mount: "approle".into(),
+        role_id: "role".into(),
+        secret_id: SecretString::from("the-secret-id"),
+    };
+    let (first, second, good) = (lease("t1", 3_600), lease("t2", 3_600), plaintext(&[7; 32]));
+    let answers = [(200, first.as_str()), (400, "{}"), (403, "{}"), (200, &second), (200, &good)];
+    let (server, clock) = (Server::answering(&answers).await, clock());
+    let wrapper = transit(&server, role(), &clock);
+    let unwrap = async || wrapper.unwrap(Purpose::Media, &[], b"vault:v1:AAAA").await.map(|key| *key);
+    assert_eq!(unwrap().await, Err(KeyError::Invalid));
+    clock.advance(30_000);
+    assert_eq!(unwrap().await, Ok([7; 32]));
+    assert_eq!(server.lines().len(), 5);
+    let shown = format!("{wrapper:?}");
+    assert!(!shown.contains("t2") && !shown.contains("the-secret-id"), "{shown}");
 }

@@ -68,6 +68,22 @@ impl Wire {
         send(operation, request).await
     }
 
+    /// [`Wire::post`] that tells a request which the engine did not take from a caller whom it did not let in.
+    pub(crate) async fn ask(
+        &self,
+        operation: &'static str,
+        token: &SecretString,
+        path: &[&str],
+        body: &impl serde::Serialize,
+    ) -> Result<Body, Refusal> {
+        let request = self.client.post(self.url(path)?).header(TOKEN, sensitive(token)?).json(body);
+        match send_for_status(operation, request).await? {
+            Ok(body) => Ok(body),
+            Err(StatusCode::BAD_REQUEST) => Err(Refusal::Request),
+            Err(status) => Err(Refusal::Other(error_of(status))),
+        }
+    }
+
     fn url(&self, path: &[&str]) -> Result<Url, SecretError> {
         let mut url = self.address.clone();
         url.path_segments_mut().map_err(|()| SecretError::Malformed)?.pop_if_empty().push("v1").extend(path);
@@ -75,7 +91,24 @@ impl Wire {
     }
 }
 
+/// Why an engine did not do what it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The request makes no sense to it (400): a key or ciphertext that it does not know.
+    Request,
+    /// Anything else.
+    Other(SecretError),
+}
+
 async fn send(operation: &'static str, request: RequestBuilder) -> Result<Body, SecretError> {
+    send_for_status(operation, request).await?.map_err(error_of)
+}
+
+/// The body of a success, or the status of a refusal.
+async fn send_for_status(
+    operation: &'static str,
+    request: RequestBuilder,
+) -> Result<Result<Body, StatusCode>, SecretError> {
     let answer = request.send().await.map_err(|error| {
         // The kind only: the error's text holds the URL.
         let timeout = error.is_timeout();
@@ -84,13 +117,12 @@ async fn send(operation: &'static str, request: RequestBuilder) -> Result<Body, 
     })?;
     let status = answer.status();
     if status.is_success() {
-        return read_bounded(answer).await;
+        return read_bounded(answer).await.map(Ok);
     }
-    let error = error_of(status);
-    if error != SecretError::NotFound {
+    if error_of(status) != SecretError::NotFound {
         tracing::warn!(service = "vault", operation, status = status.as_u16(), "vault refused");
     }
-    Err(error)
+    Ok(Err(status))
 }
 
 /// What a status means ([API](https://openbao.org/api-docs/#http-status-codes)).
