@@ -63,7 +63,8 @@ impl Leaf {
 
 fn leaf(entry: &Entry) -> Result<CertificateParams, CertsError> {
     let mut params = base(&entry.serial, entry.not_before, entry.not_after);
-    params.distinguished_name.push(DnType::CommonName, entry.service.to_string());
+    // Without the dot of `svc.`: OpenSSL takes a name with a dot for a host name, and holds it to the name constraints.
+    params.distinguished_name.push(DnType::CommonName, entry.service.short());
     params.subject_alt_names.push(SanType::URI(entry.spiffe_id.as_str().try_into()?));
     for name in &entry.dns {
         params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into()?));

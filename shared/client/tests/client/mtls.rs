@@ -182,6 +182,43 @@ async fn a_running_server_looks_at_its_files_by_itself() {
 }
 
 #[tokio::test]
+async fn a_connection_ends_in_time_and_no_session_outlives_it() {
+    let pki = Pki::new();
+    let settings = pki.settings().with_max_connection_age(Duration::from_millis(300));
+    let (address, server) = pki.serve(settings, mirror()).await;
+    let client = pki.http(Some("actuator/client"));
+    assert!(ask(&client, address).await.is_some());
+    pki.authority()
+        .revoke(&Which::Service("actuator".parse().unwrap()), RevocationReason::Superseded)
+        .unwrap();
+    assert!(server.reload_if_changed().unwrap());
+    assert!(ask(&client, address).await.is_some(), "control: the open connection goes on for a while");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(ask(&client, address).await, None);
+}
+
+#[tokio::test]
+async fn stopping_finishes_what_is_under_way_and_takes_nothing_new() {
+    let pki = Pki::new();
+    let slow = Router::new().fallback(any(async || {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        "done"
+    }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Arc::new(MtlsServer::new(pki.settings()).unwrap());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(server.serve(listener, slow, async { stopped.await.unwrap() }));
+    let client = pki.http(Some("actuator/client"));
+    let asking = tokio::spawn(async move { ask(&client, address).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stop.send(()).unwrap();
+    assert_eq!(asking.await.unwrap().as_deref(), Some("done"));
+    serving.await.unwrap();
+    assert_eq!(ask(&pki.http(Some("actuator/client")), address).await, None);
+}
+
+#[tokio::test]
 async fn who_says_nothing_holds_nobody_up_and_old_tls_is_not_spoken() {
     let pki = Pki::new();
     let (address, _) = pki.serve(pki.settings(), mirror()).await;
