@@ -33,6 +33,7 @@ EXEMPT = {
     ("cloudsplaining", "InfrastructureModification", "InterfacePolicy"): "the same",
     ("parliament", "UNKNOWN_CONDITION_FOR_ACTION", "InterfacePolicy"): "lambda:SourceFunctionArn is there for every call of a function's code",
     ("parliament", "RESOURCE_MISMATCH", "StsRole"): "an alias has no tags: key and alias are two statements, one with the tag",
+    ("parliament", "RESOURCE_MISMATCH", "RotationRole"): "the same",
     ("parliament", "RESOURCE_MISMATCH", "Role"): "foundation models alone, as in the source document",
 }
 

@@ -10,7 +10,7 @@ from stack import ROOT, Stack, Template, listed, policies
 
 LIST = yaml.safe_load((ROOT / "tests/templates/actions.yml").read_text())
 OFF = {"AttachVpc": "false", "KmsSigning": "false", "ApiKeys": "off", "AuditBusArn": ""}
-ARN = "arn:aws:kms:us-east-1:111122223333:"
+ARN = re.compile("^arn:aws:(kms|secretsmanager):us-east-1:111122223333:")
 
 
 def calls_in(adapter):
@@ -59,8 +59,8 @@ def granted(function, **parameters):
 
 
 def short(resource):
-    """`<TableArn>/index/x` as `TableArn/index/x`; ARNs of KMS without what is the same in all."""
-    return re.sub(r"<(\w+)>", r"\1", resource).removeprefix(ARN)
+    """`<TableArn>/index/x` as `TableArn/index/x`; ARNs of KMS and Secrets Manager without what is the same in all."""
+    return ARN.sub("", re.sub(r"<(\w+)>", r"\1", resource))
 
 
 def expected(function, words):
@@ -141,7 +141,7 @@ def test_every_resource_is_named_except_where_aws_takes_none():
         for owner, _, statement in policies(template)
         if statement["Effect"] == "Allow" and "*" in listed(statement["Resource"])
     }
-    assert wide == {("InterfacePolicy", "Attach"), ("StsRole", "MakeSigningKeys")}
+    assert wide == {("InterfacePolicy", "Attach"), ("StsRole", "MakeSigningKeys"), ("RotationRole", "MakeSigningKeys")}
 
 
 def test_each_function_has_a_role_of_its_own_that_only_lambda_takes():

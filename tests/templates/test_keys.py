@@ -62,7 +62,7 @@ def test_the_contexts_are_those_that_the_code_sends():
     assert set(use["Condition"]["ForAllValues:StringEquals"]["kms:EncryptionContextKeys"]) == sent == {"purpose", "kid", "alg"}
     purpose = re.search(r'const PURPOSE: &str = "([^"]+)"', source)[1]
     assert use["Condition"]["StringEquals"]["kms:EncryptionContext:purpose"] == purpose
-    assert listed(use["Condition"]["ArnEquals"]["aws:PrincipalArn"]) == [ROLE + "sts"]
+    assert listed(use["Condition"]["ArnEquals"]["aws:PrincipalArn"]) == [ROLE + "sts", ROLE + "rotation"]
 
 
 def test_queue_and_claims_keys_work_for_our_queues_and_bucket_alone():

@@ -13,7 +13,7 @@ ALWAYS = {
 }
 OFF = {
     "Waf": "false", "CloudFront": "false", "ShieldAdvanced": "false", "AttachVpc": "false", "Cache": "false",
-    "KmsSigning": "false", "CloudTrail": "false", "GuardDuty": "false",
+    "KmsSigning": "false", "RotateSecrets": "false", "CloudTrail": "false", "GuardDuty": "false",
     "ConfigRules": "false", "ConfigRecorder": "false", "Macie": "false", "SecurityHub": "false", "Alarms": "false",
     "ExampleAiRole": "false", "ManageAccountLogging": "false",
 }  # fmt: skip
@@ -49,6 +49,10 @@ CASES = {
         "AWS::EC2::SecurityGroup": 3, "AWS::EC2::SecurityGroupEgress": 1, "AWS::EC2::VPCEndpoint": 7,
         "AWS::EC2::FlowLog": 1, "AWS::Logs::LogGroup": 1, "AWS::IAM::Role": 1, "AWS::IAM::ManagedPolicy": 1,
         "AWS::CloudFormation::Stack": 2,
+    }),
+    "RotateSecrets": ({"RotateSecrets": "true"}, {
+        "AWS::SecretsManager::Secret": 9, "AWS::SecretsManager::RotationSchedule": 9, "AWS::Lambda::Permission": 1,
+        "AWS::CloudFormation::Stack": 1,
     }),
     "CloudTrail": ({"CloudTrail": "true"}, {
         "AWS::CloudTrail::Trail": 1, "AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1, "AWS::Logs::LogGroup": 1,
