@@ -23,7 +23,7 @@ pub fn approve(plan: Plan, incident: &Incident, slot: Slot) -> Option<ApprovedPl
     if plan.incident != incident.id || released {
         return None;
     }
-    let granted = slot == Slot::Granted || incident.approval.is_some();
+    let granted = slot == Slot::Granted;
     let steps = plan.steps.into_iter().map(|step| checked(step, incident, granted)).collect();
     Some(ApprovedPlan {
         incident: plan.incident,
@@ -41,7 +41,7 @@ fn checked(planned: PlannedStep, incident: &Incident, granted: bool) -> Step {
     match (disposition, begun) {
         (Disposition::Resume, Some(begun)) => begun.clone(),
         // Tried again from its own record: what was there before the first try is what is restored one day.
-        (Disposition::Run, Some(begun)) => {
+        (Disposition::Run | Disposition::Approved, Some(begun)) => {
             Step { status: StepStatus::Running, failures: Vec::new(), ..begun.clone() }
         }
         (Disposition::Run, None) if kind.changes() && !granted => Step::new(
@@ -50,7 +50,7 @@ fn checked(planned: PlannedStep, incident: &Incident, granted: bool) -> Step {
             StepStatus::AwaitingApproval,
             "the cap of containments in an hour is reached",
         ),
-        (Disposition::Run, None) => Step::new(kind, target, StepStatus::Planned, why),
+        (Disposition::Run | Disposition::Approved, None) => Step::new(kind, target, StepStatus::Planned, why),
         (Disposition::DryRun, _) => Step::new(kind, target, StepStatus::DryRun, why),
         (Disposition::Refuse, _) => Step::new(kind, target, StepStatus::Refused, why),
         (Disposition::Ask | Disposition::Resume, _) => {

@@ -48,8 +48,10 @@ pub struct PlannedStep {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Disposition {
-    /// It runs.
+    /// It runs by itself.
     Run,
+    /// It runs on somebody's word.
+    Approved,
     /// It began before, and goes on from its record.
     Resume,
     /// It waits for approval.
@@ -150,8 +152,8 @@ impl Case<'_> {
             && step.has_begun()
         {
             // Approval is also the word to try again what failed.
-            let again = step.status == StepStatus::Failed && self.approved();
-            return (if again { Disposition::Run } else { Disposition::Resume }, step.why.clone());
+            let again = step.status == StepStatus::Failed && self.approver(kind, target).is_some();
+            return (if again { Disposition::Approved } else { Disposition::Resume }, step.why.clone());
         }
         if kind == StepKind::Notify {
             return (Disposition::Run, "the playbook says so".to_owned());
@@ -168,9 +170,8 @@ impl Case<'_> {
                 "dry run: turned on in the playbook or the safety rules".to_owned(),
             );
         }
-        if self.approved() {
-            let by = self.incident.approval.as_ref().map_or("", |approval| approval.by.as_str());
-            return (Disposition::Run, format!("approved by {by}"));
+        if let Some(by) = self.approver(kind, target) {
+            return (Disposition::Approved, format!("approved by {by}"));
         }
         match self.asks(mode, target) {
             Some(why) => (Disposition::Ask, why),
@@ -220,8 +221,9 @@ impl Case<'_> {
         }
     }
 
-    fn approved(&self) -> bool {
-        self.incident.approval.is_some()
+    fn approver(&self, kind: StepKind, target: &Target) -> Option<&str> {
+        let approval = self.incident.approval.as_ref()?;
+        approval.covers(kind, target).then_some(approval.by.as_str())
     }
 
     fn step(&self, kind: StepKind, target: &Target) -> Option<&Step> {

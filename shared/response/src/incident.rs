@@ -119,10 +119,12 @@ pub enum StepStatus {
     Expired,
 }
 
-/// Somebody's word that waiting steps may run.
+/// Somebody's word that the steps that waited then may run. It covers nothing that comes later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Approval {
+    /// What it covers.
+    pub steps: Vec<(StepKind, Target)>,
     /// Who.
     pub by: String,
     /// When.
@@ -276,6 +278,13 @@ impl Incident {
         } else {
             Status::Detected
         }
+    }
+}
+
+impl Approval {
+    /// Whether it covers a step.
+    pub fn covers(&self, kind: StepKind, target: &Target) -> bool {
+        self.steps.iter().any(|(covered, on)| *covered == kind && on == target)
     }
 }
 

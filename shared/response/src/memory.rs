@@ -34,6 +34,14 @@ impl Inner {
         self.incidents.get(id).map(|(_, json)| read(json)).transpose()
     }
 
+    fn remove_hold(&mut self, resource: &str, incident: &IncidentId) {
+        let Some(holders) = self.holds.get_mut(resource) else { return };
+        holders.retain(|holder| holder != incident);
+        if holders.is_empty() {
+            self.holds.remove(resource);
+        }
+    }
+
     fn put(&mut self, incident: &Incident) -> PortResult<()> {
         let json = serde_json::to_string(incident).map_err(|e| PortError::Refused(e.to_string()))?;
         self.incidents.insert(incident.id.clone(), (incident.revision, json));
@@ -97,7 +105,7 @@ impl Holds for MemoryDesk {
 
     async fn drop_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<Dropped> {
         let mut inner = self.inner();
-        let Some(holders) = inner.holds.get_mut(resource) else { return Ok(Dropped::Yes) };
+        let holders = inner.holds.get(resource).map(Vec::as_slice).unwrap_or_default();
         let Some(position) = holders.iter().position(|holder| holder == incident) else {
             return Ok(Dropped::Yes);
         };
@@ -105,11 +113,13 @@ impl Holds for MemoryDesk {
         if !later.is_empty() {
             return Ok(Dropped::NeededBy(later));
         }
-        holders.pop();
-        if holders.is_empty() {
-            inner.holds.remove(resource);
-        }
+        inner.remove_hold(resource, incident);
         Ok(Dropped::Yes)
+    }
+
+    async fn forget_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<()> {
+        self.inner().remove_hold(resource, incident);
+        Ok(())
     }
 }
 
@@ -156,6 +166,10 @@ mod tests {
         assert_eq!(drop_hold("b"), Dropped::Yes);
         assert_eq!(drop_hold("b"), Dropped::Yes, "again");
         assert_eq!(drop_hold("a"), Dropped::Yes);
+        hold("a");
+        hold("b");
+        desk.forget_hold("r", &id("a")).now_or_never().unwrap().unwrap();
+        assert_eq!(drop_hold("b"), Dropped::Yes);
     }
 
     #[test]

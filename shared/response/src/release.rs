@@ -55,11 +55,7 @@ where
         }
         incident.log(self.clock.now(), format!("release by {by}"));
         incident.round = incident.round.saturating_add(1);
-        for step in &mut incident.steps {
-            if matches!(step.status, StepStatus::AwaitingApproval | StepStatus::Planned) {
-                (step.status, step.why) = (StepStatus::Refused, "released before it ran".to_owned());
-            }
-        }
+        self.call_off(&mut incident).await?;
         self.save(&mut incident, true).await?;
         self.undo(&mut incident, |_| true).await?;
         let now = self.clock.now();
@@ -111,6 +107,21 @@ where
         Ok(!left)
     }
 
+    /// Steps that did not begin do not run any more, and hold nothing.
+    async fn call_off(&self, incident: &mut Incident) -> Result<(), RespondError> {
+        for step in &mut incident.steps {
+            if !matches!(step.status, StepStatus::AwaitingApproval | StepStatus::Planned) {
+                continue;
+            }
+            if step.kind.shares() {
+                let resource = step.resource();
+                self.retry(|| self.store.forget_hold(&resource, &incident.id), PortError::may_pass).await?;
+            }
+            (step.status, step.why) = (StepStatus::Refused, "released before it ran".to_owned());
+        }
+        Ok(())
+    }
+
     async fn undo(
         &self,
         incident: &mut Incident,
@@ -128,6 +139,11 @@ where
     async fn undo_step(&self, incident: &mut Incident, index: usize) -> Result<(), RespondError> {
         let Some(step) = incident.steps.get(index).cloned() else { return Ok(()) };
         let (kind, target, id) = (step.kind, step.target.clone(), incident.id.clone());
+        let Some(recorded) = step.before.clone() else {
+            let resource = step.resource();
+            self.retry(|| self.store.forget_hold(&resource, &id), PortError::may_pass).await?;
+            return self.undone(incident, index, vec![]).await;
+        };
         if kind.shares() {
             let resource = step.resource();
             let dropped = self.retry(|| self.store.drop_hold(&resource, &id), PortError::may_pass).await?;
@@ -137,7 +153,6 @@ where
                 return self.undone(incident, index, vec![why]).await;
             }
         }
-        let Some(recorded) = step.before else { return self.undone(incident, index, vec![]).await };
         let current = match self.observe(kind, &target, &id).await {
             Ok(current) => current,
             // What is gone needs no restoring, as long as it is the target that is gone and not the WAF's list.

@@ -98,7 +98,13 @@ where
             return Err(RespondError::Released);
         }
         let now = self.clock.now();
-        incident.approval = Some(Approval { by: by.to_owned(), at: now });
+        let waits = |status| {
+            matches!(status, StepStatus::AwaitingApproval | StepStatus::Failed | StepStatus::Planned)
+        };
+        let waiting = incident.steps.iter().filter(|step| waits(step.status));
+        let mut steps: Vec<_> = waiting.map(|step| (step.kind, step.target.clone())).collect();
+        steps.extend(incident.approval.take().into_iter().flat_map(|earlier| earlier.steps));
+        incident.approval = Some(Approval { steps, by: by.to_owned(), at: now });
         incident.round = incident.round.saturating_add(1);
         incident.log(now, format!("approved by {by}"));
         self.save(&mut incident, true).await?;
@@ -157,11 +163,7 @@ where
 
     async fn proceed(&self, mut incident: Incident) -> Result<Incident, RespondError> {
         let plan = self.decide(&incident).await;
-        let slot = if plan.needs_slot() && incident.approval.is_none() {
-            self.slot(&incident.id).await
-        } else {
-            Slot::NotNeeded
-        };
+        let slot = if plan.needs_slot() { self.slot(&incident.id).await } else { Slot::NotNeeded };
         let plan = approve(plan, &incident, slot).ok_or(RespondError::Released)?;
         self.contain(plan, &mut incident).await?;
         Ok(incident)
@@ -179,7 +181,8 @@ where
     async fn facts(&self, plan: &Plan) -> Facts {
         let mut read: Vec<(Target, Tags)> = Vec::new();
         for step in &plan.steps {
-            let acts = step.kind.changes() && matches!(step.disposition, Disposition::Run | Disposition::Ask);
+            let acts = step.kind.changes()
+                && matches!(step.disposition, Disposition::Run | Disposition::Approved | Disposition::Ask);
             let wanted = self.safety.protected_tag.is_some() && acts && has_tags(&step.target);
             if wanted && !read.iter().any(|(target, _)| *target == step.target) {
                 read.push((step.target.clone(), self.tags(&step.target).await));

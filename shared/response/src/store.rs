@@ -67,6 +67,12 @@ pub trait Holds: Send + Sync {
         resource: &str,
         incident: &IncidentId,
     ) -> impl Future<Output = PortResult<Dropped>> + Send;
+    /// Removes the incident wherever it is in the list: for a step that took hold and then changed nothing.
+    fn forget_hold(
+        &self,
+        resource: &str,
+        incident: &IncidentId,
+    ) -> impl Future<Output = PortResult<()>> + Send;
 }
 
 /// Whether an incident may be contained without being asked.

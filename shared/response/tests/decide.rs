@@ -1,4 +1,5 @@
 //! The decision, as a table.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what is not as expected fails the test")]
 
 mod support;
 
@@ -38,6 +39,13 @@ fn user() -> Target {
 fn tagged(value: &str) -> Facts {
     let tags = BTreeMap::from([("k".to_owned(), value.to_owned())]);
     Facts::of([(user(), Tags::Known(tags))])
+}
+
+/// Somebody's word for every step on every target.
+fn word_for_all(incident: &Incident) -> Approval {
+    let targets = &incident.signal.targets;
+    let steps = StepKind::ALL.iter().flat_map(|kind| targets.iter().map(|target| (*kind, target.clone())));
+    Approval { steps: steps.collect(), by: "lead".into(), at: start() }
 }
 
 fn safety(yaml: &str) -> Safety {
@@ -193,7 +201,7 @@ fn without_a_slot_nothing_begins_to_change() {
         (Slot::NotNeeded, true, StepStatus::Planned),
     ] {
         let mut incident = incident.clone();
-        incident.approval = approved.then(|| Approval { by: "lead".into(), at: start() });
+        incident.approval = approved.then(|| word_for_all(&incident));
         let plan = decide(
             &incident,
             &book(StepKind::DenyUser, Mode::Automatic),
@@ -201,7 +209,7 @@ fn without_a_slot_nothing_begins_to_change() {
             &Facts::default(),
             start(),
         );
-        assert!(plan.needs_slot());
+        assert_eq!(plan.needs_slot(), !approved);
         let text = format!("{:?}", approve(plan, &incident, slot).unwrap());
         assert!(text.contains(&format!("status: {expected:?}")), "{slot:?} {approved}: {text}");
     }
@@ -243,7 +251,7 @@ proptest! {
         (signal.sample, signal.containable) = (which == 0, which != 1);
         let rules = if which == 2 { "protected: ['*/*']\nnever_block: [0.0.0.0/0]" } else { "{}" };
         let mut incident = Incident::open(signal, start());
-        incident.approval = approved.then(|| Approval { by: "lead".into(), at: start() });
+        incident.approval = approved.then(|| word_for_all(&incident));
         let plan = decide(&incident, &book(kind, mode), &safety(rules), &Facts::default(), start());
         for step in plan.steps.iter().filter(|step| step.kind.contains()) {
             prop_assert_eq!(step.disposition, Disposition::Refuse);

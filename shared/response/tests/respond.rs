@@ -1,4 +1,5 @@
 //! The life of incidents: repeats, approval, protection, overlap, expiry, release.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what is not as expected fails the test")]
 
 mod support;
 
@@ -123,6 +124,44 @@ fn waiting_steps_run_on_somebodys_word() {
     let unknown = portcullis_response::IncidentId::of("nothing");
     let error = bench.rig.approve(&unknown, "lead").now_or_never().unwrap().unwrap_err();
     assert_eq!(error, RespondError::Unknown);
+}
+
+#[test]
+fn approval_covers_what_waited_and_nothing_that_comes_later() {
+    let bench = bench(asking());
+    let first = of("f", IncidentType::CompromisedCredentials);
+    let incident = bench.respond(&first).unwrap();
+    bench.approve(&incident).unwrap();
+    let mut wider = Signal { severity: Band::Critical, ..first };
+    wider.targets = vec![Target::User { name: "eve".into() }];
+    let incident = bench.respond(&wider).unwrap();
+    let of_eve = |step: &&portcullis_response::Step| step.target.to_string() == "user/eve";
+    assert_eq!(incident.steps.iter().filter(of_eve).count(), 3);
+    assert!(incident.steps.iter().filter(of_eve).all(|step| step.status == StepStatus::AwaitingApproval));
+    let incident = bench.respond(&Signal { count: 5, ..wider }).unwrap();
+    assert_eq!(incident.status, Status::AwaitingApproval, "nor when it is decided about once more");
+}
+
+#[test]
+fn a_response_can_move_between_threads() {
+    fn sends<F: Future + Send>(_: F) {}
+    let bench = bench(all_on());
+    let signal = of("f", IncidentType::Backdoor);
+    let id = signal.incident_id();
+    sends(bench.rig.respond(&signal));
+    sends(bench.rig.approve(&id, "lead"));
+    sends(bench.rig.release(&id, "lead"));
+    sends(bench.rig.expire(1));
+    sends(bench.rig.plan(&signal));
+}
+
+#[test]
+fn a_block_list_that_does_not_exist_is_a_fault_and_no_containment() {
+    let bench = bench(all_on());
+    bench.rig.account.change(|world| world.sets.clear());
+    let incident = bench.respond(&of("f", IncidentType::DdosAttack)).unwrap();
+    assert_eq!(step(&incident, StepKind::BlockAddress).status, StepStatus::Failed);
+    assert_eq!(incident.status, Status::Partial);
 }
 
 #[test]
@@ -329,7 +368,7 @@ fn release_says_what_it_could_not_restore() {
         assert!(remarks.contains(what), "{what}: {remarks}");
     }
     let world = bench.rig.account.world();
-    assert_eq!(world.users["ana"].keys["AKIA2"], true);
+    assert!(world.users["ana"].keys["AKIA2"]);
     assert_eq!(world.users["ana"].login, Some(false));
     assert_eq!(world.instances["i-web"].interfaces["eni-1"], ["sg-web", "sg-base"]);
     assert_eq!(released.incident.status, Status::Released);

@@ -219,6 +219,10 @@ impl<D: Holds> Holds for Faulty<D> {
     async fn drop_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<Dropped> {
         self.through("store:drop_hold", self.inner.drop_hold(resource, incident)).await
     }
+
+    async fn forget_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<()> {
+        self.through("store:forget_hold", self.inner.forget_hold(resource, incident)).await
+    }
 }
 
 impl<D: CapStore> CapStore for Faulty<D> {
