@@ -1,0 +1,61 @@
+"""The costs that are told are those that are computed, from numbers that the templates have."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from stack import ROOT, Stack
+
+USAGE = yaml.safe_load((ROOT / "config/usage.yml").read_text())
+PRICES = yaml.safe_load((ROOT / "config/prices.yml").read_text())
+
+
+def count(stack, kind):
+    return stack.types.get(kind, 0)
+
+
+def test_what_is_told_is_what_is_computed():
+    subprocess.run([sys.executable, ROOT / "scripts/costs.py", "--check"], check=True)
+
+
+def test_numbers_of_things_are_the_templates():
+    stack = Stack()
+    assert USAGE["keys"] == count(stack, "AWS::KMS::Key")
+    assert USAGE["secrets"] == count(stack, "AWS::SecretsManager::Secret")
+    assert USAGE["alarms"] == count(stack, "AWS::CloudWatch::Alarm")
+    interface = [
+        e
+        for e in Stack(AttachVpc="true").children["Network"].of_type("AWS::EC2::VPCEndpoint").values()
+        if e["Properties"]["VpcEndpointType"] == "Interface"
+    ]
+    assert USAGE["endpoints"] == len(interface)
+    firewall = stack.children["Firewall"].properties("WebAcl")
+    assert len(firewall["Rules"]) == 9, "scripts/costs.py counts nine rules"
+    memory = {
+        f["Metadata"]["BuildProperties"]["Binary"]: f["Properties"]["MemorySize"]
+        for f in stack.root.of_type("AWS::Serverless::Function").values()
+    }
+    assert {name: memory[name] for name in USAGE["memory_mb"]} == USAGE["memory_mb"]
+
+
+@pytest.mark.parametrize("part", ["monthly", "each", "gigabyte"])
+def test_prices_are_positive_and_all_used(part):
+    text = (ROOT / "scripts/costs.py").read_text()
+    for name, price in PRICES[part].items():
+        assert float(price) > 0, name
+        assert f'"{name}"' in text, f"{name} is priced and never counted"
+
+
+def test_a_dearer_price_makes_a_dearer_bill():
+    sys.path.insert(0, str(ROOT / "scripts"))
+    import costs
+
+    on = dict.fromkeys(costs.DEFAULTS, True)
+    before = sum(costs.bill(PRICES, USAGE, 100, on).values())
+    for part, prices in PRICES.items():
+        if part != "version":
+            for name in prices:
+                dearer = {**PRICES, part: {**prices, name: float(prices[name]) * 2}}
+                assert sum(costs.bill(dearer, USAGE, 100, on).values()) > before, name
