@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod claim_check;
 pub mod correlation;
+pub mod credentials;
 pub mod dead_letters;
 pub mod item_queue;
 pub mod key_store;
@@ -13,6 +14,8 @@ pub mod key_wrapper;
 pub mod limits;
 pub mod records;
 pub mod secrets;
+pub mod signing_keys;
+pub mod token;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 

@@ -2,8 +2,11 @@
 //! (changed KMS ciphertexts, a wrong KMS key) or can be made to do (throttling, denial, silence, broken answers).
 #![cfg(test)]
 
+mod audit;
 mod failures;
+mod identity;
 mod requests;
+mod stages;
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
