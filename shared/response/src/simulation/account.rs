@@ -95,10 +95,10 @@ impl SimulatedAccount {
         let call = || {
             let mut inner = lock(&self.inner);
             inner.permit(action)?;
-            let before = inner.world.clone();
+            let before = (inner.lag > 0).then(|| inner.world.clone());
             set(&mut inner.world)?;
             inner.effects.push(format!("{action} {what}"));
-            inner.stale = (inner.lag > 0).then_some((before, inner.lag));
+            inner.stale = before.map(|before| (before, inner.lag));
             Ok(())
         };
         self.faults.pass(action, call).await

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "test support: what is not as expected fails the test")]
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use futures_util::future::FutureExt;
 use portcullis_base::{ManualClock, Timestamp};
@@ -34,10 +34,18 @@ pub(crate) fn shipped() -> Playbooks {
 
 /// The shipped playbooks, each with every step turned on.
 pub(crate) fn all_on() -> Playbooks {
-    adapted(|book| {
-        (book.dry_run, book.automatic_from) = (false, Band::Low);
-        book.steps.iter_mut().for_each(|step| step.mode = Mode::Automatic);
-    })
+    static ALL_ON: LazyLock<Playbooks> = LazyLock::new(|| {
+        adapted(|book| {
+            (book.dry_run, book.automatic_from) = (false, Band::Low);
+            book.steps.iter_mut().for_each(|step| step.mode = Mode::Automatic);
+        })
+    });
+    ALL_ON.clone()
+}
+
+fn safety() -> Safety {
+    static SHIPPED: LazyLock<Safety> = LazyLock::new(|| Safety::parse(SAFETY).unwrap());
+    SHIPPED.clone()
 }
 
 pub(crate) fn adapted(change: impl Fn(&mut Playbook)) -> Playbooks {
@@ -62,7 +70,7 @@ pub(crate) fn bench_on(world: World, playbooks: Playbooks) -> Bench {
         clock: ManualClock::at(start()),
         wait: NoWait::default(),
         playbooks,
-        safety: Safety::parse(SAFETY).unwrap(),
+        safety: safety(),
     };
     Bench { rig, faults }
 }
