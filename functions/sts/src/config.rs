@@ -4,8 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use portcullis_access::Identities;
-use portcullis_audit::OnAuditFailure;
-use portcullis_lambda::{Settings, SettingsError};
+use portcullis_lambda::{AuditConfig, Settings, SettingsError};
 use portcullis_limit::OnStoreFailure;
 use portcullis_token::{Algorithm, FamilyPolicy, KeeperSettings};
 
@@ -32,10 +31,8 @@ pub struct Config {
     pub credentials_table: String,
     /// `LIMITS_TABLE`.
     pub limits_table: String,
-    /// `AUDIT_TABLE`.
-    pub audit_table: String,
-    /// `AUDIT_ON_FAILURE`: `refuse` (default) or `continue`.
-    pub on_audit_failure: OnAuditFailure,
+    /// Where security events go.
+    pub audit: AuditConfig,
     /// `LIMITS_ON_FAILURE`: `refuse` (default) or the number of containers to expect, each of which then allows its share.
     pub on_limits_failure: OnStoreFailure,
     /// `CREDENTIALS_KEY_SECRET`: name of the secret whose bytes (32 at least) client secrets are hashed with.
@@ -85,10 +82,9 @@ impl Config {
         let days = s.parsed("KEY_ROTATION_DAYS", 60_u32, |n| (30..=90).contains(n));
         let keeper = KeeperSettings::new(algorithms, Duration::from_secs(max_age.into()), of_days(days));
         let signer = signer(&mut s);
-        let tables = ["TOKENS_TABLE", "CREDENTIALS_TABLE", "LIMITS_TABLE", "AUDIT_TABLE"];
-        let [tokens_table, credentials_table, limits_table, audit_table] =
-            tables.map(|name| s.required(name));
-        let on_audit_failure = s.parsed("AUDIT_ON_FAILURE", OnAuditFailure::default(), |_| true);
+        let tables = ["TOKENS_TABLE", "CREDENTIALS_TABLE", "LIMITS_TABLE"];
+        let [tokens_table, credentials_table, limits_table] = tables.map(|name| s.required(name));
+        let audit = AuditConfig::read(&mut s);
         let on_limits_failure = s.parsed("LIMITS_ON_FAILURE", OnLimits(OnStoreFailure::Refuse), |_| true).0;
         let credentials_key_secret = s.required("CREDENTIALS_KEY_SECRET");
         let refresh_key_secret = s.required("REFRESH_KEY_SECRET");
@@ -105,8 +101,7 @@ impl Config {
             tokens_table,
             credentials_table,
             limits_table,
-            audit_table,
-            on_audit_failure,
+            audit,
             on_limits_failure,
             credentials_key_secret,
             refresh_key_secret,
@@ -261,7 +256,7 @@ mod tests {
         assert_eq!(config.settings.algorithm, Algorithm::Es256);
         assert_eq!(config.keeper.algorithms.len(), 3);
         assert_eq!(config.keeper.policy.rotate_every.as_secs(), 60 * 24 * 3600);
-        assert_eq!(config.on_audit_failure, OnAuditFailure::Refuse);
+        assert_eq!(config.audit.on_failure, portcullis_audit::OnAuditFailure::Refuse);
         assert_eq!(config.on_limits_failure, OnStoreFailure::Refuse);
         assert_eq!(config.signer, SignerSetting::Sealed { key_id: "x".to_owned() });
     }

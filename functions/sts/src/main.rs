@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_audit::{Auditor, AuditorSettings};
+use portcullis_audit::Auditor;
 use portcullis_aws::{
-    DynamoAudit, DynamoCredentials, DynamoLimits, DynamoTokens, KmsSealer, KmsSigningKeys, SdkSettings,
-    SecretsManager,
+    AwsAudit, DynamoCredentials, DynamoLimits, DynamoTokens, KmsSealer, KmsSigningKeys, SdkSettings,
+    SecretsManager, audit_sink,
 };
 use portcullis_base::{ExposeSecret, SecretString};
 use portcullis_client::{HttpJwks, Transport};
@@ -37,7 +37,7 @@ impl Ports for Aws {
     type Keys = Keys;
     type Issuers = HttpJwks;
     type Limits = DynamoLimits;
-    type Audit = DynamoAudit;
+    type Audit = AwsAudit;
     type Clock = SystemClock;
 }
 
@@ -66,11 +66,7 @@ async fn main() -> Result<(), BoxError> {
         on_store_failure: config.on_limits_failure,
         ..LimiterSettings::default()
     };
-    let audit = AuditorSettings {
-        on_failure: config.on_audit_failure,
-        on_loss: |record, error| tracing::error!(record = record.body(), %error, "audit record lost"),
-        ..AuditorSettings::new("sts")
-    };
+    let auditor = config.audit.auditor("sts");
     let parts = Parts::<Aws> {
         identities: config.identities,
         secrets: credentials(),
@@ -93,7 +89,7 @@ async fn main() -> Result<(), BoxError> {
             SystemClock,
             limits,
         ),
-        auditor: Auditor::new(DynamoAudit::new(&sdk, config.audit_table, STORE_TIMEOUT), SystemClock, audit),
+        auditor: Auditor::new(audit_sink(&sdk, config.audit.trail), SystemClock, auditor),
         clock: SystemClock,
         metrics: Metrics::stdout("sts"),
         settings: config.settings,

@@ -8,7 +8,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
 use portcullis_access::Identities;
 use portcullis_audit::{Auditor, AuditorSettings, MemoryAudit};
 use portcullis_base::{Clock, ManualClock, Timestamp};
-use portcullis_lambda::{Handler, Invocation, Metrics};
+use portcullis_lambda::{Failure, Handler, Invocation, Metrics};
 use portcullis_limit::{LeasedLimiter, LimiterSettings, MemoryLimits};
 use portcullis_local::memory::{Credentials, Tokens};
 use portcullis_local::{LocalSealer, RootKey};
@@ -362,10 +362,18 @@ impl Sts {
         self.send_bytes(&call.event()).await
     }
 
-    pub(crate) async fn send_bytes(&self, event: &[u8]) -> Answer {
-        let invocation = Invocation { request_id: "i-1".to_owned(), deadline: Timestamp::MAX };
-        let answer = self.function.handle(event, &invocation).await.unwrap();
-        let answer: Value = serde_json::from_slice(&answer).unwrap();
+    /// The answer as the gateway gets it.
+    pub(crate) async fn send_raw(&self, event: &[u8]) -> Value {
+        serde_json::from_slice(&self.function.handle(event, &invocation()).await.unwrap()).unwrap()
+    }
+
+    /// The failure of an invocation that is no request.
+    pub(crate) async fn fail(&self, event: &[u8]) -> Failure {
+        self.function.handle(event, &invocation()).await.unwrap_err()
+    }
+
+    async fn send_bytes(&self, event: &[u8]) -> Answer {
+        let answer = self.send_raw(event).await;
         let text = answer["body"].as_str().unwrap().to_owned();
         Answer {
             status: u16::try_from(answer["statusCode"].as_u64().unwrap()).unwrap(),
@@ -426,6 +434,10 @@ impl Sts {
     pub(crate) fn codes(&self) -> Vec<String> {
         self.audit.codes()
     }
+}
+
+fn invocation() -> Invocation {
+    Invocation { request_id: "i-1".to_owned(), deadline: Timestamp::MAX }
 }
 
 pub(crate) fn verifier(audience: &str) -> Verifier {
