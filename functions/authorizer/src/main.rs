@@ -11,7 +11,7 @@ use authorizer_function::{ApiKeys, AuthorizerFunction, Parts, Ports};
 use portcullis_access::RouteGuard;
 use portcullis_audit::Auditor;
 use portcullis_aws::{
-    DynamoAudit, DynamoCredentials, DynamoLimits, DynamoTokens, SdkSettings, SecretsManager,
+    AwsAudit, DynamoCredentials, DynamoLimits, DynamoTokens, SdkSettings, SecretsManager, audit_sink,
 };
 use portcullis_client::{HttpJwks, Transport};
 use portcullis_lambda::{BoxError, LogFormat, Metrics, SystemClock};
@@ -28,7 +28,7 @@ impl Ports for Aws {
     type ApiKeys = DynamoCredentials;
     type Secrets = SecretsManager;
     type Limits = DynamoLimits;
-    type Audit = DynamoAudit;
+    type Audit = AwsAudit;
     type Clock = SystemClock;
 }
 
@@ -36,6 +36,7 @@ impl Ports for Aws {
 async fn main() -> Result<(), BoxError> {
     let config = Config::from_env()?;
     portcullis_lambda::init_logging(LogFormat::Json, &config.log_level);
+    let auditor = config.audit.auditor("authorizer");
     let sdk = portcullis_aws::connect(&SdkSettings::default()).await;
     let tokens = DynamoTokens::new(&sdk, config.tokens_table, Arc::new(SystemClock));
     let credentials = DynamoCredentials::new(&sdk, config.credentials_table, Arc::new(SystemClock));
@@ -59,11 +60,7 @@ async fn main() -> Result<(), BoxError> {
         guard: RouteGuard::shipped()?,
         rates: config.rates,
         limiter: LeasedLimiter::new(DynamoLimits::new(&sdk, config.limits_table, STORE), SystemClock, limits),
-        auditor: Auditor::new(
-            DynamoAudit::new(&sdk, config.audit.table.clone(), AUDIT).with_retention(config.audit.retention),
-            SystemClock,
-            config.audit.auditor("authorizer"),
-        ),
+        auditor: Auditor::new(audit_sink(&sdk, config.audit.trail), SystemClock, auditor),
         clock: SystemClock,
         metrics: Metrics::stdout("authorizer"),
         settings: config.authorizer,
@@ -74,4 +71,3 @@ async fn main() -> Result<(), BoxError> {
 // A client waits for all of these together.
 const JWKS: Duration = Duration::from_secs(2);
 const STORE: Duration = Duration::from_millis(500);
-const AUDIT: Duration = Duration::from_secs(2);

@@ -4,7 +4,6 @@
     clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::string_slice,
     reason = "test support: a panic is a failed test"
 )]
 
