@@ -1,14 +1,19 @@
 //! Secrets in AWS Secrets Manager.
 //!
-//! IAM: `secretsmanager:GetSecretValue` on the secret, and `kms:Decrypt` on its key.
+//! IAM of reading: `secretsmanager:GetSecretValue` on the secret, and `kms:Decrypt` on its key. Of rotating beside it:
+//! `secretsmanager:DescribeSecret`, `secretsmanager:PutSecretValue`, `secretsmanager:UpdateSecretVersionStage`, and
+//! `kms:GenerateDataKey`.
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use futures_util::future;
-use portcullis_base::SecretString;
-use portcullis_secrets::{SecretError, SecretSource, SecretVersions};
+use portcullis_base::{ExposeSecret, SecretString};
+use portcullis_secrets::{
+    CURRENT, PENDING, PREVIOUS, Put, SecretError, SecretSource, SecretStages, SecretState, SecretVersions,
+};
 
 use crate::failure::{Call, Failure, classify};
 
@@ -54,6 +59,85 @@ impl SecretSource for SecretsManager {
     }
 }
 
+impl SecretStages for SecretsManager {
+    async fn describe(&self, secret: &str) -> Result<SecretState, SecretError> {
+        let answer = self.client.describe_secret().secret_id(secret).send().await;
+        let answer = answer.map_err(|e| stage_error(DESCRIBE, &e))?;
+        let versions = answer.version_ids_to_stages.unwrap_or_default();
+        Ok(SecretState {
+            name: answer.name.ok_or(SecretError::Malformed)?,
+            rotates: answer.rotation_enabled.unwrap_or(false),
+            versions: versions.into_iter().collect(),
+        })
+    }
+
+    async fn value(&self, secret: &str, version: &str) -> Result<Option<SecretString>, SecretError> {
+        let answer = self.client.get_secret_value().secret_id(secret).version_id(version).send().await;
+        match answer {
+            Ok(answer) => {
+                answer.secret_string.map(SecretString::from).map(Some).ok_or(SecretError::Malformed)
+            }
+            // A version that waits for its value.
+            Err(e)
+                if e.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) =>
+            {
+                Ok(None)
+            }
+            Err(e) => Err(get_error(&e, CURRENT)),
+        }
+    }
+
+    async fn put_pending(
+        &self,
+        secret: &str,
+        version: &str,
+        value: &SecretString,
+    ) -> Result<Put, SecretError> {
+        let put = self
+            .client
+            .put_secret_value()
+            .secret_id(secret)
+            .client_request_token(version)
+            .secret_string(value.expose_secret())
+            .version_stages(PENDING);
+        match put.send().await {
+            Ok(_) => Ok(Put::Stored),
+            Err(e) if e.as_service_error().is_some_and(PutSecretValueError::is_resource_exists_exception) => {
+                Ok(Put::AlreadyThere)
+            }
+            Err(e) => Err(stage_error(PUT, &e)),
+        }
+    }
+
+    async fn promote(&self, secret: &str, from: &str, to: &str) -> Result<(), SecretError> {
+        if from == to {
+            return Ok(());
+        }
+        let moved = self
+            .client
+            .update_secret_version_stage()
+            .secret_id(secret)
+            .version_stage(CURRENT)
+            .remove_from_version_id(from)
+            .move_to_version_id(to)
+            .send()
+            .await;
+        moved.map(drop).map_err(|e| stage_error(MOVE, &e))
+    }
+}
+
+fn stage_error<E: ProvideErrorMetadata>(call: Call, error: &SdkError<E>) -> SecretError {
+    if classify(call, error) == Failure::Transient {
+        return SecretError::Unavailable;
+    }
+    match error.code() {
+        Some("ResourceNotFoundException") => SecretError::NotFound,
+        // Somebody else moved the stage, or the secret is not what a rotation takes.
+        Some("InvalidParameterException" | "InvalidRequestException") => SecretError::Malformed,
+        _ => SecretError::Denied,
+    }
+}
+
 fn get_error(error: &SdkError<GetSecretValueError>, stage: &str) -> SecretError {
     use GetSecretValueError as E;
     // A secret that was never rotated has no previous version: nothing to log.
@@ -74,6 +158,7 @@ fn get_error(error: &SdkError<GetSecretValueError>, stage: &str) -> SecretError 
     }
 }
 
-const CURRENT: &str = "AWSCURRENT";
-const PREVIOUS: &str = "AWSPREVIOUS";
 const GET: Call = Call { service: "secretsmanager", operation: "GetSecretValue" };
+const DESCRIBE: Call = Call { service: "secretsmanager", operation: "DescribeSecret" };
+const PUT: Call = Call { service: "secretsmanager", operation: "PutSecretValue" };
+const MOVE: Call = Call { service: "secretsmanager", operation: "UpdateSecretVersionStage" };

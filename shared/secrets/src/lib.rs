@@ -2,6 +2,8 @@
 
 mod cache;
 mod port;
+mod stages;
 
 pub use cache::{CacheSettings, CachedSecrets};
 pub use port::{SecretError, SecretSource, SecretVersions};
+pub use stages::{CURRENT, PENDING, PREVIOUS, Put, SecretStages, SecretState};
