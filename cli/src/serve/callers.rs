@@ -6,7 +6,6 @@ use reqwest::Method;
 use serde::Serialize;
 
 use super::demo::empty_table;
-use super::identity;
 use super::stack::Stack;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -31,7 +30,7 @@ pub(crate) async fn show(
     conversation: &str,
 ) -> Result<(), Failure> {
     let mut callers = vec![nobody(url, conversation).await?];
-    for identity in identity::identities()?.iter() {
+    for identity in stack.identities.iter() {
         let client = service::connect(url, &identity.id, stack.root.client_secret(&identity.id))?;
         let scopes: Vec<_> = identity.scopes.iter().map(ToString::to_string).collect();
         callers.push(Caller {

@@ -74,7 +74,7 @@ impl Gateway {
             revocations: RevocationFollower::new(stack.store.clone(), SystemClock, FollowPolicy::default()),
             replay: stack.store.clone(),
             api_keys: ApiKeys::new(stack.store.clone(), cached, API_KEY_SECRET, SystemClock),
-            identities: identity::identities()?,
+            identities: stack.identities.clone(),
             guard: RouteGuard::shipped().map_err(|e| wrong(&e))?,
             rates: Rates::shipped().map_err(|e| wrong(&e))?,
             limiter: identity::limiter("api"),

@@ -1,6 +1,7 @@
 //! The local stack's token service: the shipped identities, keys sealed under the root key, client secrets that follow
 //! from it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use portcullis_access::Identities;
@@ -13,10 +14,13 @@ use portcullis_token::{
     Algorithm, ClientSecretStore, FollowPolicy, Jwks, JwksSource, JwksSourceError, KeeperSettings, KeyKeeper,
     RefreshTokens, RevocationFollower, RingPolicy, SealedKeys, SecretHasher, StoredSecrets,
 };
-use sts_function::{Issuer, MAX_TOKEN_LIFETIME, Parts, StsFunction, StsSettings, UserIssuer, UserIssuers};
+use sts_function::{
+    Issuer, MAX_TOKEN_LIFETIME, Parts, StsFunction, StsSettings, UserIssuer, UserIssuers, parse_user_issuers,
+};
 
 use super::stack::{LocalPorts, Stack};
 use crate::failure::Failure;
+use crate::input;
 
 /// The keys of the local stack, in the embedded database.
 pub(crate) type LocalKeeper = KeyKeeper<Store, SealedKeys<Store, LocalSealer>, SystemClock>;
@@ -46,7 +50,7 @@ pub(crate) fn token_service(
     let settings = StsSettings::new(issuer.clone(), issuer.as_str()).map_err(|e| wrong(&e))?;
     let source = HttpJwks::new(key_sets(&users), &Transport::default()).map_err(|e| wrong(&e))?;
     let parts = Parts::<LocalPorts> {
-        identities: identities()?,
+        identities: stack.identities.clone(),
         secrets: store(),
         hasher: hasher(&stack.root)?,
         lockouts: store(),
@@ -76,7 +80,7 @@ fn key_sets(users: &[UserIssuer]) -> Vec<(String, String)> {
 /// Gives every identity that has none its secret: the store holds the hash, the root key says the secret.
 pub(crate) async fn register_clients(stack: &Stack) -> Result<(), Failure> {
     let hasher = hasher(&stack.root)?;
-    for identity in identities()?.iter() {
+    for identity in stack.identities.iter() {
         let known = ClientSecretStore::load(&stack.store, &identity.id).await.map_err(|e| wrong(&e))?;
         if known.is_some() {
             continue;
@@ -128,8 +132,26 @@ pub(crate) fn limiter(namespace: &'static str) -> LeasedLimiter<MemoryLimits, Sy
     LeasedLimiter::new(MemoryLimits::default(), SystemClock, settings)
 }
 
-pub(crate) fn identities() -> Result<Identities, Failure> {
-    Identities::shipped().map_err(|e| wrong(&e))
+/// The identities of a file, or the shipped ones.
+pub(crate) fn identities(file: Option<&Path>) -> Result<Identities, Failure> {
+    match file {
+        None => Identities::shipped().map_err(|e| wrong(&e)),
+        Some(file) => Identities::parse(&text(file)?).map_err(|e| in_file(file, &e)),
+    }
+}
+
+/// The issuers of users of a file; without one there is none.
+pub(crate) fn user_issuers(file: Option<&Path>) -> Result<Vec<UserIssuer>, Failure> {
+    let Some(file) = file else { return Ok(Vec::new()) };
+    parse_user_issuers(&text(file)?).map_err(|e| in_file(file, &e))
+}
+
+fn text(file: &Path) -> Result<String, Failure> {
+    String::from_utf8(input::read(file, MAX_FILE)?).map_err(|e| in_file(file, &e))
+}
+
+fn in_file(file: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::usage(format!("{}: {error}", file.display()))
 }
 
 pub(crate) fn hasher(root: &RootKey) -> Result<SecretHasher, Failure> {
@@ -144,3 +166,6 @@ pub(crate) fn issuer(url: &str) -> Result<Issuer, Failure> {
 pub(crate) fn wrong(error: &dyn std::fmt::Display) -> Failure {
     Failure::usage(format!("identities: {error}"))
 }
+
+/// Largest file of identities or issuers that is read.
+const MAX_FILE: u64 = 1 << 20;

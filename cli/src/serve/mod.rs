@@ -42,6 +42,12 @@ pub(crate) struct Args {
     /// Folder of the sample events.
     #[arg(long, value_name = "DIR", default_value = "events")]
     events: PathBuf,
+    /// Identities in place of the shipped ones: a file of the form of config/access/identities.yml.
+    #[arg(long, value_name = "FILE")]
+    identities: Option<PathBuf>,
+    /// Issuers of users' tokens that may be exchanged: a list of {name, issuer, audiences, algorithms, jwks_uri}.
+    #[arg(long, value_name = "FILE")]
+    user_issuers: Option<PathBuf>,
     #[command(flatten)]
     tls: TlsArgs,
     #[command(flatten)]
@@ -52,7 +58,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, output: &Output, environment: &Environment) -> Result<(), Failure> {
     portcullis_lambda::init_logging(LogFormat::Human, &environment.log_level);
-    let stack = Stack::open(&args.data, environment)?;
+    let stack = Stack::open(&args.data, environment)?.with_identities(args.identities.as_deref())?;
     let secrets = args.secrets.source(environment)?;
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)))
         .await
@@ -65,7 +71,8 @@ pub(crate) async fn run(args: Args, output: &Output, environment: &Environment) 
     let tls = args.tls.server()?;
     let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
     let issuer = identity::issuer(&url)?;
-    let sts = identity::token_service(&stack, &issuer, Vec::new())?;
+    let sts =
+        identity::token_service(&stack, &issuer, identity::user_issuers(args.user_issuers.as_deref())?)?;
     let gateway = Gateway::new(&stack, args.secrets.source(environment)?, &issuer, args.tls.mode())?;
     let server = tokio::spawn(http::serve(
         listener,

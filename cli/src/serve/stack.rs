@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pii_function::{Caller, Parts, PiiFunction, Ports};
+use portcullis_access::Identities;
 use portcullis_lambda::{Metrics, SystemClock};
 use portcullis_local::{LocalKeyWrapper, OpenError, RootKey, Store, StoreOptions};
 use portcullis_pii::{ClassificationPolicy, Detector, HierarchyOptions, KeyHierarchy};
@@ -63,6 +64,7 @@ pub(crate) struct Stack {
     pub(crate) wrapper: LocalKeyWrapper,
     pub(crate) root: RootKey,
     pub(crate) data: PathBuf,
+    pub(crate) identities: Identities,
 }
 
 impl Stack {
@@ -81,7 +83,14 @@ impl Stack {
         let store = Store::open(&args.data, &root, Arc::new(SystemClock), options)
             .map_err(|e| cannot_open(args, &e))?;
         let wrapper = LocalKeyWrapper::new(&root);
-        Ok(Self { store, wrapper, root, data: args.data.clone() })
+        let identities = identity::identities(None)?;
+        Ok(Self { store, wrapper, root, data: args.data.clone(), identities })
+    }
+
+    /// With the identities of this file, if one is named.
+    pub(crate) fn with_identities(mut self, file: Option<&Path>) -> Result<Self, Failure> {
+        self.identities = identity::identities(file)?;
+        Ok(self)
     }
 
     /// The PII function over this stack.
