@@ -26,7 +26,7 @@ LOAD_MESSAGES ?= 100000
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS = $(sort $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs))))
 SERVE_FLAGS ?= --demo
-LAMBDAS := webhook pii
+LAMBDAS := webhook pii sts authorizer rotation
 
 ##@ Use
 .PHONY: help

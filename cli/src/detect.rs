@@ -23,6 +23,13 @@ pub(crate) struct Args {
     /// Files with CloudTrail records, or - for standard input.
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    detector: DetectorArgs,
+}
+
+/// What is detected.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DetectorArgs {
     /// Folder of Sigma rules (*.yml) to add to the shipped ones.
     #[arg(long, value_name = "DIR")]
     rules: Vec<PathBuf>,
@@ -42,7 +49,7 @@ struct Tally {
 }
 
 pub(crate) async fn run(args: &Args, output: &Output, clock: &impl Clock) -> Result<(), Failure> {
-    let detector = Detector::new(rules(args)?, context(args)?);
+    let detector = args.detector.detector()?;
     let (state, mut tally) = (MemoryState::default(), Tally::default());
     for file in &args.files {
         scan(file, &detector, &state, clock.now(), output, &mut tally).await?;
@@ -58,6 +65,13 @@ pub(crate) async fn run(args: &Args, output: &Output, clock: &impl Clock) -> Res
     }
 }
 
+impl DetectorArgs {
+    /// The detector with these rules, in this context.
+    pub(crate) fn detector(&self) -> Result<Detector, Failure> {
+        Ok(Detector::new(rules(self)?, context(self)?))
+    }
+}
+
 async fn scan(
     file: &Path,
     detector: &Detector,
@@ -66,7 +80,7 @@ async fn scan(
     output: &Output,
     tally: &mut Tally,
 ) -> Result<(), Failure> {
-    let bytes = unpacked(file, input::read(file, MAX_FILE_BYTES)?)?;
+    let bytes = read(file)?;
     for record in records(&bytes) {
         let examined = match record {
             Ok(record) => {
@@ -100,8 +114,13 @@ fn print(output: &Output, hit: &Hit) -> Result<(), Failure> {
     })
 }
 
+/// A file of records, unpacked.
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    unpacked(file, input::read(file, MAX_FILE_BYTES)?)
+}
+
 /// Names in records are chosen by callers: what would move the cursor or break the line is not printed.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
@@ -122,7 +141,7 @@ fn unpacked(file: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
     Ok(plain)
 }
 
-fn rules(args: &Args) -> Result<RuleSet, Failure> {
+fn rules(args: &DetectorArgs) -> Result<RuleSet, Failure> {
     let mut files = Vec::new();
     if !args.no_shipped_rules {
         files.extend(SHIPPED.map(|(name, yaml)| (name.to_owned(), yaml.to_owned())));
@@ -154,7 +173,7 @@ fn rule_files(folder: &Path) -> Result<Vec<(String, String)>, Failure> {
     Ok(files)
 }
 
-fn context(args: &Args) -> Result<Context, Failure> {
+fn context(args: &DetectorArgs) -> Result<Context, Failure> {
     let Some(path) = &args.context else { return Ok(Context::default()) };
     let bytes = input::read(path, MAX_RULE_BYTES)?;
     let yaml = String::from_utf8(bytes).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))?;

@@ -10,6 +10,7 @@ mod keys;
 mod output;
 mod pii;
 mod progress;
+mod respond;
 mod serve;
 mod service;
 mod token;
@@ -58,6 +59,8 @@ enum Command {
     /// Judge CloudTrail records by the detection rules: one line per hit (event id, time, principal, rule id, title,
     /// severity, ATT&CK techniques, incident type).
     Detect(detect::Args),
+    /// Print what the playbooks would do about what is in these logs and findings: changes nothing.
+    Respond(respond::Args),
 }
 
 /// Exit codes: 0 done; 1 done, and the answer is no (a request was refused, a decryption failed); 2 could not be done
@@ -90,6 +93,7 @@ async fn run(command: Command, output: &Output, environment: &Environment) -> Re
         Command::Keys(command) => keys::run(&command, output, environment).await,
         Command::Token(command) => token::run(command, output, environment).await,
         Command::Certs(command) => certs::run(command, *output, &portcullis_lambda::SystemClock),
+        Command::Respond(args) => respond::run(&args, output, &portcullis_lambda::SystemClock).await,
         Command::Detect(args) => detect::run(&args, output, &portcullis_lambda::SystemClock).await,
     }
 }
