@@ -290,6 +290,26 @@ fn kinds_have_words_of_their_own_and_cover_the_source_document() {
 }
 
 #[test]
+fn the_documentation_lists_every_event_as_it_is() {
+    let page = include_str!("../../../docs/AUDIT.md");
+    for kind in Kind::ALL {
+        let body = body(SecurityEvent::new(kind, "x"));
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        let row = format!(
+            "| `{}` | {} ({}) | {} ({}) | {} | {} |",
+            kind.as_str(),
+            text("class_name"),
+            body["class_uid"],
+            text("activity_name"),
+            body["activity_id"],
+            text("severity"),
+            text("status")
+        );
+        assert!(page.lines().any(|line| line == row), "missing: {row}");
+    }
+}
+
+#[test]
 fn what_is_no_address_is_left_out() {
     for text in ["", "localhost", "198.51.100.7, 10.0.0.1", "198.51.100.7:80"] {
         let event = SecurityEvent::new(Kind::TokenIssued, "c").source(text);

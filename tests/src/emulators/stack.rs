@@ -37,6 +37,10 @@ pub struct Stack {
     pub credentials_table: String,
     /// The table of security events.
     pub audit_table: String,
+    /// The KMS key that signing keys are sealed under (an ARN).
+    pub signing_key_id: String,
+    /// The secret with the key of the hashes of client secrets.
+    pub credentials_key_secret: String,
     /// The KMS key of conversations (an ARN).
     pub conversation_key_id: String,
     /// The KMS key of media (an ARN).
@@ -59,6 +63,8 @@ impl Stack {
             ("TOKENS_TABLE", &self.tokens_table),
             ("CREDENTIALS_TABLE", &self.credentials_table),
             ("AUDIT_TABLE", &self.audit_table),
+            ("SIGNING_KEY_ID", &self.signing_key_id),
+            ("CREDENTIALS_KEY_SECRET", &self.credentials_key_secret),
             ("CONVERSATION_KEY_ID", &self.conversation_key_id),
             ("MEDIA_KEY_ID", &self.media_key_id),
             ("WEBHOOK_SECRET_ID", &self.webhook_secret_id),
@@ -85,6 +91,13 @@ pub async fn deploy_stack(account: &Account) -> Stack {
         keyed_table(&config, table).await;
     }
     secret(&config, WEBHOOK_SECRET, [DEVELOPMENT_PREVIOUS, DEVELOPMENT]).await;
+    secret(
+        &config,
+        CREDENTIALS_KEY,
+        ["the key before: thirty-two bytes", "development: thirty-two bytes or more"],
+    )
+    .await;
+    rotating_secret(&config, CLIENT_SECRET).await;
     Stack {
         account: account.clone(),
         text_queue_url,
@@ -97,6 +110,8 @@ pub async fn deploy_stack(account: &Account) -> Stack {
         tokens_table: TOKENS.to_owned(),
         credentials_table: CREDENTIALS.to_owned(),
         audit_table: AUDIT.to_owned(),
+        signing_key_id: key(&config).await,
+        credentials_key_secret: CREDENTIALS_KEY.to_owned(),
         conversation_key_id: key(&config).await,
         media_key_id: key(&config).await,
         webhook_secret_id: WEBHOOK_SECRET.to_owned(),
@@ -219,6 +234,26 @@ async fn secret(config: &SdkConfig, name: &str, [previous, current]: [&str; 2]) 
     client.put_secret_value().secret_id(name).secret_string(current).send().await.expect("a second version");
 }
 
+/// A client's secret in the middle of its rotation: a current version, and a pending one that has its value already (the
+/// emulator makes no version without one). What the sample events of the rotation function go on with.
+async fn rotating_secret(config: &SdkConfig, name: &str) {
+    let client = aws_sdk_secretsmanager::Client::new(config);
+    let value = |secret: &str| json!({ "client_id": "svc.actuator", "client_secret": secret }).to_string();
+    client
+        .create_secret()
+        .name(name)
+        .secret_string(value("the current secret"))
+        .send()
+        .await
+        .expect("a secret");
+    let rotate = client.rotate_secret().secret_id(name).client_request_token(format!("{PENDING_VERSION}0"));
+    let lambda = "arn:aws:lambda:eu-west-1:123456789012:function:rotation";
+    rotate.rotation_lambda_arn(lambda).send().await.expect("a secret that rotates");
+    let put = client.put_secret_value().secret_id(name).client_request_token(format!("{PENDING_VERSION}1"));
+    let put = put.secret_string(value("the pending secret")).version_stages("AWSPENDING");
+    put.send().await.expect("a pending version");
+}
+
 /// The development secrets, with which the sample events are signed.
 const DEVELOPMENT: &str = include_str!("../../../config/dev/webhook-secret.json");
 const DEVELOPMENT_PREVIOUS: &str = include_str!("../../../config/dev/webhook-secret.previous.json");
@@ -227,4 +262,7 @@ const SUBJECT_KEYS: &str = "portcullis-subject-keys";
 const TOKENS: &str = "portcullis-tokens";
 const CREDENTIALS: &str = "portcullis-credentials";
 const AUDIT: &str = "portcullis-audit";
+const CREDENTIALS_KEY: &str = "portcullis/credentials-key";
+const CLIENT_SECRET: &str = "portcullis/clients/svc.actuator";
+const PENDING_VERSION: &str = "00000000-0000-4000-8000-00000000000";
 const WEBHOOK_SECRET: &str = "portcullis/webhook";

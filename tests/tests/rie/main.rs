@@ -20,6 +20,11 @@ async fn pii_answers_its_events_as_expected() {
     answers_as_expected("pii").await;
 }
 
+#[tokio::test]
+async fn rotation_answers_its_events_as_expected() {
+    answers_as_expected("rotation").await;
+}
+
 #[test]
 fn every_event_has_an_expected_answer_and_every_function_is_run() {
     assert_eq!(cases::functions(), BTreeSet::from(["pii".to_owned(), "webhook".to_owned()]));

@@ -6,6 +6,7 @@ mod keys;
 mod queue;
 mod records;
 mod shelf;
+mod stages;
 mod stores;
 mod tokens;
 
@@ -13,5 +14,6 @@ pub use credentials::Credentials;
 pub use keys::Keys;
 pub use queue::Queue;
 pub use records::RecordTable;
+pub use stages::StagedSecrets;
 pub use stores::{Claims, DeadItem, DeadLetterBox};
 pub use tokens::Tokens;
