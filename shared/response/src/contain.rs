@@ -218,7 +218,8 @@ fn summary(step: &Step) -> Vec<String> {
     let head = format!("{} {}", step.kind, step.target);
     let mut lines: Vec<String> = step.changed.iter().map(|change| format!("{head}: {change}")).collect();
     lines.extend(step.failures.iter().map(|failure| format!("{head}: {failure}")));
-    if lines.is_empty() {
+    // That a message was taken is logged where it is sent.
+    if lines.is_empty() && step.kind != StepKind::Notify {
         let what = match step.status {
             StepStatus::Done if step.why == "it no longer exists" => "it no longer exists",
             StepStatus::Done => "nothing was missing",

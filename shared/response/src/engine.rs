@@ -167,6 +167,8 @@ struct Try {
     /// Answers that may pass, or reads after an accepted answer that did not show it.
     attempts: u32,
     accepted: bool,
+    /// How often to look before making it again: without an answer it may have had its effect, and be seen late.
+    looks: u32,
     /// Why it is not tried again.
     given_up: Option<String>,
 }
@@ -189,6 +191,10 @@ impl Tries {
             if tried.given_up.is_some() {
                 continue;
             }
+            if !tried.accepted && tried.looks > 0 {
+                tried.looks -= 1;
+                return Next::Look(LOOKS_WITHOUT_ANSWER - tried.looks);
+            }
             if !tried.accepted {
                 return Next::Make(change.clone());
             }
@@ -205,7 +211,7 @@ impl Tries {
     fn answered(&mut self, change: Change, answer: PortResult<()>) -> Option<u32> {
         let position = self.0.iter().position(|tried| tried.change == change).unwrap_or(self.0.len());
         if position == self.0.len() {
-            self.0.push(Try { change, attempts: 0, accepted: false, given_up: None });
+            self.0.push(Try { change, attempts: 0, accepted: false, looks: 0, given_up: None });
         }
         let tried = self.0.get_mut(position)?;
         match answer {
@@ -215,6 +221,7 @@ impl Tries {
             }
             Err(error) if error.may_pass() => {
                 tried.attempts += 1;
+                tried.looks = if error == PortError::Timeout { LOOKS_WITHOUT_ANSWER } else { 0 };
                 if tried.attempts >= MAX_TRIES {
                     tried.given_up = Some(error.to_string());
                 }
@@ -266,6 +273,9 @@ const MAX_TRIES: u32 = 5;
 
 /// How often it is looked whether an accepted change is seen.
 const MAX_LOOKS: u32 = 6;
+
+/// How often it is looked for the effect of a call that gave no answer, before it is made again.
+const LOOKS_WITHOUT_ANSWER: u32 = 3;
 
 /// Reads of one step: more than any takes, with 32 interfaces and every call tried as often as it may be.
 const MAX_ROUNDS: usize = 500;

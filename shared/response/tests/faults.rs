@@ -148,9 +148,10 @@ fn release_after_every_crash(book: &Playbook) -> usize {
             }
             assert_eq!(bench.rig.account.world().without_traces(), initial, "{case}");
             // Nothing is held any more: another incident on the same targets comes and goes.
-            let next = support::signal("g", book);
-            let next = bench.respond(&next).unwrap();
-            assert_eq!(bench.release(&next).unwrap().not_released, [], "{case}");
+            if at % 5 == 0 {
+                let next = bench.respond(&support::signal("g", book)).unwrap();
+                assert_eq!(bench.release(&next).unwrap().not_released, [], "{case}");
+            }
         }
     }
     runs
@@ -176,6 +177,26 @@ fn writes_that_are_seen_late_are_not_repeated() {
                 World::example().without_traces(),
                 "{case}"
             );
+            bench.assert_nothing_twice(&case);
+        }
+    }
+}
+
+#[test]
+fn a_write_without_an_answer_that_is_seen_late_is_not_repeated() {
+    let book = all_on();
+    let book = book.of(portcullis_detection::IncidentType::Backdoor);
+    let (good, _) = contained(book);
+    for lag in 1..=2 {
+        for at in 0.. {
+            let bench = bench(all_on());
+            bench.rig.account.lag_by(lag);
+            let signal = signal("f", book);
+            let act = || bench.rig.respond(&signal).now_or_never();
+            let Some((hit, incident)) = bench.with_fault(at, Fault::TimeoutAfter, act) else { break };
+            let case = format!("{lag} reads late, call {at} ({hit})");
+            assert_eq!(incident.status, Status::Contained, "{case}: {incident:#?}");
+            assert_eq!(timeless(&bench.rig.account.world()), timeless(&good.rig.account.world()), "{case}");
             bench.assert_nothing_twice(&case);
         }
     }
