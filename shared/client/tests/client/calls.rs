@@ -249,16 +249,17 @@ async fn answers_are_bounded_in_size_and_time() {
     let large = Router::new().fallback(any(async || "x".repeat(2_000)));
     let slow = Router::new().fallback(any(async || tokio::time::sleep(Duration::from_secs(30)).await));
     let tokens = Counter::default();
-    let bench = async |service: Router| {
+    let bench = async |service: Router, timeout: u64| {
         let sts = serve(sts(&tokens)).await;
-        let limits =
-            |settings: ClientSettings| settings.with_max_body(1_000).with_timeout(Duration::from_millis(600));
+        let limits = |settings: ClientSettings| {
+            settings.with_max_body(1_000).with_timeout(Duration::from_millis(timeout))
+        };
         Bench::over(sts, serve(service).await, tokens.clone(), Api::new(&[(200, "")]), limits)
     };
-    let answer = bench(large).await;
+    let answer = bench(large, 20_000).await;
     let answer = answer.client.get(&answer.url).send().await.unwrap();
     assert_eq!(answer.bytes().await.unwrap_err(), ClientError::TooLarge);
-    assert_eq!(bench(slow).await.get().await, Err(ClientError::Timeout));
+    assert_eq!(bench(slow, 600).await.get().await, Err(ClientError::Timeout));
 }
 
 #[tokio::test]
