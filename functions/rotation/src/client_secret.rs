@@ -66,11 +66,11 @@ pub(crate) async fn rotate<P: Ports>(parts: &Parts<P>, rotate: &Rotate) -> Resul
     let rotation = Rotation { parts, secret: &rotate.secret_id, token, client, state: &state };
     match rotate.step {
         // An earlier attempt came as far as the move of the stage: only its end may be missing.
-        Step::CreateSecret | Step::SetSecret | Step::TestSecret if is_current => {}
-        Step::CreateSecret => rotation.create().await?,
-        Step::SetSecret => rotation.set().await?,
-        Step::TestSecret => rotation.test().await?,
-        Step::FinishSecret => rotation.finish().await?,
+        Step::Create | Step::Set | Step::Test if is_current => {}
+        Step::Create => rotation.create().await?,
+        Step::Set => rotation.set().await?,
+        Step::Test => rotation.test().await?,
+        Step::Finish => rotation.finish().await?,
     }
     Ok(client.to_owned())
 }

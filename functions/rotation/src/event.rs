@@ -24,21 +24,24 @@ pub(crate) struct Rotate {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(crate) enum Step {
-    CreateSecret,
-    SetSecret,
-    TestSecret,
-    FinishSecret,
+    #[serde(rename = "createSecret")]
+    Create,
+    #[serde(rename = "setSecret")]
+    Set,
+    #[serde(rename = "testSecret")]
+    Test,
+    #[serde(rename = "finishSecret")]
+    Finish,
 }
 
 impl Step {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
-            Self::CreateSecret => "createSecret",
-            Self::SetSecret => "setSecret",
-            Self::TestSecret => "testSecret",
-            Self::FinishSecret => "finishSecret",
+            Self::Create => "createSecret",
+            Self::Set => "setSecret",
+            Self::Test => "testSecret",
+            Self::Finish => "finishSecret",
         }
     }
 }
@@ -89,10 +92,10 @@ mod tests {
     #[test]
     fn a_step_is_read_as_secrets_manager_writes_it() {
         for (word, step) in [
-            ("createSecret", Step::CreateSecret),
-            ("setSecret", Step::SetSecret),
-            ("testSecret", Step::TestSecret),
-            ("finishSecret", Step::FinishSecret),
+            ("createSecret", Step::Create),
+            ("setSecret", Step::Set),
+            ("testSecret", Step::Test),
+            ("finishSecret", Step::Finish),
         ] {
             let event = format!(
                 r#" {{"Step":"{word}","SecretId":"arn","ClientRequestToken":"{TOKEN}","RotationToken":"x"}}"#

@@ -23,7 +23,7 @@ impl<P: Ports> RotationFunction<P> {
         let step = event.step.as_str();
         let done = rotate(&self.0, event).await;
         let (recorded, answer) = match done {
-            Ok(client) if event.step == Step::FinishSecret => {
+            Ok(client) if event.step == Step::Finish => {
                 let rotated = SecurityEvent::new(Kind::CredentialRotated, &client).reason("scheduled");
                 (Some(rotated), Ok(json!({ "step": step, "client": client })))
             }
