@@ -26,9 +26,8 @@ pub(crate) async fn introspect<P: Ports>(context: &mut Context<'_, P>) -> Result
         (client.identity.id.clone(), client.identity.scope().contains(SCOPE))
     };
     let asked = Asked::of(context, &form).await?;
-    let known = |client: &str, audiences: &[String]| {
-        may_all || client == caller || audiences.iter().any(|audience| *audience == caller)
-    };
+    let known =
+        |client: &str, audiences: &[String]| may_all || client == caller || audiences.contains(&caller);
     let (answer, jti) = match &asked {
         Asked::Access(claims) if known(claims.client_id.as_deref().unwrap_or_default(), &claims.aud) => {
             (of_claims(claims, access_type(claims)), claims.jti.clone())
@@ -49,7 +48,8 @@ pub(crate) async fn introspect<P: Ports>(context: &mut Context<'_, P>) -> Result
         _ => (json!({"active": false}), None),
     };
     let event = context.event(Kind::TokenIntrospected, &caller);
-    let active = if answer["active"] == true { "true" } else { "false" };
+    let is_active = answer.get("active").is_some_and(|active| active == true);
+    let active = if is_active { "true" } else { "false" };
     context.note(event.token(jti.as_deref().unwrap_or_default(), None).detail("active", active));
     Ok(ProxyResponse::json(200, answer.to_string()).with_header("Pragma", "no-cache"))
 }

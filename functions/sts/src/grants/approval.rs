@@ -71,7 +71,11 @@ pub(super) async fn give<P: Ports>(
         issued_at,
         expires_at: issued_at.saturating_add(i64::try_from(lifetime.as_millis()).unwrap_or(0)),
     };
-    context.parts.approvals.add(&approval).await?;
+    if let Err(error) = context.parts.approvals.add(&approval).await {
+        // The trail says already that it was signed; without a record it is worth nothing, and nobody gets it.
+        not_taken(context, &approval.id, plan, "not-kept");
+        return Err(error.into());
+    }
     TokenAnswer {
         access_token: issued.token,
         issued_token_type: Some(APPROVAL),

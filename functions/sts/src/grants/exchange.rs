@@ -119,6 +119,8 @@ async fn subject<P: Ports>(
         return Err(refused(context, "unknown-issuer"));
     };
     match verifier.verify(text, presentation(binding)).await {
+        // With the issuer's name before it, it would be longer than a subject may be.
+        Ok(token) if token.claims().sub.len() > MAX_USER => Err(refused(context, "subject-too-long")),
         Ok(token) => Ok(Subject {
             name: format!("{name}:{}", token.claims().sub),
             // Never more than the client could do for itself.
@@ -218,5 +220,6 @@ const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 /// An approval: lets one actor execute one plan, once.
 pub(super) const APPROVAL: &str = "urn:portcullis:params:oauth:token-type:approval";
+const MAX_USER: usize = 256;
 // Readers of tokens take four.
 const MAX_ACTORS: usize = 4;

@@ -221,7 +221,7 @@ async fn what_came_of_an_approval_goes_no_further() {
     let own = sts.send(&exchange("svc.actuator")).await;
     assert_eq!(own.status, 200);
     assert!(
-        sts.claims(&own.text("access_token")).await.other.get("approval").is_none(),
+        !sts.claims(&own.text("access_token")).await.other.contains_key("approval"),
         "narrowed, it lost the approval"
     );
 }

@@ -21,7 +21,7 @@ fn every_test_that_the_page_names_exists() {
             let path = root.join(folder).join(format!("{file}.rs"));
             let source = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
             let at = source.find(&format!("fn {test}(")).unwrap_or_else(|| panic!("{name} is not there"));
-            let before = source[..at].trim_end_matches("async ").trim_end_matches("pub ");
+            let before = source.split_at(at).0.trim_end_matches("async ").trim_end_matches("pub ");
             assert!(
                 before.trim_end().ends_with("test]") || before.contains("proptest!"),
                 "{name} is no test"

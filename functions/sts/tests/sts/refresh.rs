@@ -138,7 +138,7 @@ async fn refresh_tokens_that_are_not_the_clients_or_not_ours_are_refused() {
         ("none", String::new(), (400, "invalid_request")),
         ("made up", "abc".to_owned(), (400, "invalid_grant")),
         ("one bit off", flipped, (400, "invalid_grant")),
-        ("cut short", token[..token.len() - 2].to_owned(), (400, "invalid_grant")),
+        ("cut short", token.split_at(token.len() - 2).0.to_owned(), (400, "invalid_grant")),
         ("an access token", sts.token_of("svc.bff").await, (400, "invalid_grant")),
     ];
     for (label, text, error) in cases {

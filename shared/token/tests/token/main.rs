@@ -12,7 +12,9 @@
 mod assertion;
 mod attacks;
 mod cache;
+mod client_certificate;
 mod dpop;
+mod follower;
 mod jwks;
 mod key_ring;
 mod policy;
