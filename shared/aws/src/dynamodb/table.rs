@@ -2,6 +2,7 @@
 //! items with an end: `ends_at` (N, milliseconds since the Unix epoch) decides, `expires_at` (N, seconds) is the table's
 //! TTL attribute. DynamoDB deletes an item some time after its end, up to days: until then it counts as gone.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
@@ -52,6 +53,7 @@ impl Table {
         condition: Condition,
     ) -> Result<bool, StoreError> {
         let mark = mark()?;
+        let (expression, names, values) = condition.into_parts();
         let put = self
             .client
             .put_item()
@@ -59,9 +61,9 @@ impl Table {
             .item("pk", string(&*key.pk))
             .item("sk", string(key.sk))
             .item(MARK, string(&mark))
-            .condition_expression(condition.expression)
-            .set_expression_attribute_names(Some(condition.names()))
-            .set_expression_attribute_values(condition.values())
+            .condition_expression(expression)
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let put = attributes.into_iter().fold(put, |put, (name, value)| put.item(name, value));
         match put.send().await {
@@ -82,15 +84,16 @@ impl Table {
         key: &Key<'_>,
         condition: Condition,
     ) -> Result<Option<Item>, StoreError> {
+        let (expression, names, values) = condition.into_parts();
         let delete = self
             .client
             .delete_item()
             .table_name(&self.name)
             .key("pk", string(&*key.pk))
             .key("sk", string(key.sk))
-            .condition_expression(condition.expression)
-            .set_expression_attribute_names(Some(condition.names()))
-            .set_expression_attribute_values(condition.values())
+            .condition_expression(expression)
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(values)
             .return_values(ReturnValue::AllOld);
         match delete.send().await {
             Ok(answer) => Ok(answer.attributes),
@@ -151,13 +154,11 @@ impl Condition {
         }
     }
 
-    fn names(&self) -> std::collections::HashMap<String, String> {
-        self.names.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect()
-    }
-
-    fn values(&self) -> Option<Item> {
-        let values = self.values.iter().map(|(name, value)| (format!(":{name}"), value.clone()));
-        Some(values.collect()).filter(|values: &Item| !values.is_empty())
+    /// The expression, what its names stand for, and what its values are.
+    fn into_parts(self) -> (&'static str, HashMap<String, String>, Option<Item>) {
+        let names = self.names.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect();
+        let values: Item = self.values.into_iter().map(|(name, value)| (format!(":{name}"), value)).collect();
+        (self.expression, names, Some(values).filter(|values| !values.is_empty()))
     }
 }
 

@@ -353,8 +353,10 @@ struct FakeKey {
     algorithm: Algorithm,
     name: &'static str,
     spki: Vec<u8>,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>,
+    sign: Box<Sign>,
 }
+
+type Sign = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync;
 
 fn fake_keys() -> [FakeKey; 3] {
     let rsa = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
