@@ -117,7 +117,7 @@ fn cases() -> Vec<(&'static str, Value, Value)> {
                 "/sts/rotate-keys",
                 Some(&good("security-admin", "rotate:keys")),
             ),
-            allow("security-admin", "rotate:keys", &["POST/sts/rotate-keys"]),
+            allow("security-admin", "rotate:keys", &["POST/sts/rotate-keys", "GET/sts/keys"]),
         ),
         case("algorithm-none", refused(&format!("{unsigned}."))),
         case("bound-without-certificate", refused(&bound)),
