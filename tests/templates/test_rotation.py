@@ -1,7 +1,11 @@
 """A secret for each identity that authenticates by one, under the name that the rotation function expects."""
 
+import json
+import re
+
 import yaml
 
+from sources import rust
 from stack import ROOT, Stack
 
 
@@ -43,3 +47,12 @@ def test_token_service_and_rotation_agree_on_keys():
     sts, rotation = (root.properties(f)["Environment"]["Variables"] for f in ("StsFunction", "RotationFunction"))
     for name in ("SIGNER", "SIGNING_KEY_PREFIX", "TOKENS_TABLE", "CREDENTIALS_TABLE", "CREDENTIALS_KEY_SECRET"):
         assert sts[name] == rotation[name], name
+
+
+def test_a_first_value_has_the_form_that_the_function_reads():
+    fields = re.search(r"struct Value \{(.*?)\}", rust("functions/rotation/src/client_secret.rs"), re.DOTALL)[1]
+    for secret in Stack(RotateSecrets="true").children["ClientSecrets"].of_type("AWS::SecretsManager::Secret").values():
+        made = secret["Properties"]["GenerateSecretString"]
+        value = {**json.loads(made["SecretStringTemplate"]), made["GenerateStringKey"]: ""}
+        assert set(value) == set(re.findall(r"(\w+): String", fields))
+        assert secret["Properties"]["Name"].endswith("/" + value["client_id"]) and made["PasswordLength"] >= 32
