@@ -1,6 +1,7 @@
 //! What the functions need in an account: the parts of `template.yaml` that they call.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{
@@ -8,6 +9,10 @@ use aws_sdk_dynamodb::types::{
     Projection, ProjectionType, ScalarAttributeType,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
+use portcullis_aws::DynamoCredentials;
+use portcullis_base::SecretString;
+use portcullis_lambda::SystemClock;
+use portcullis_token::{ClientSecretStore, SecretHasher, StoredSecrets};
 use serde_json::json;
 
 use super::Account;
@@ -35,12 +40,16 @@ pub struct Stack {
     pub tokens_table: String,
     /// The table of client secrets, lockouts and API keys.
     pub credentials_table: String,
+    /// The table of rate limits.
+    pub limits_table: String,
     /// The table of security events.
     pub audit_table: String,
     /// The KMS key that signing keys are sealed under (an ARN).
     pub signing_key_id: String,
     /// The secret with the key of the hashes of client secrets.
     pub credentials_key_secret: String,
+    /// The secret with the key of refresh tokens.
+    pub refresh_key_secret: String,
     /// The KMS key of conversations (an ARN).
     pub conversation_key_id: String,
     /// The KMS key of media (an ARN).
@@ -62,16 +71,25 @@ impl Stack {
             ("SUBJECT_KEYS_TABLE", &self.subject_keys_table),
             ("TOKENS_TABLE", &self.tokens_table),
             ("CREDENTIALS_TABLE", &self.credentials_table),
+            ("LIMITS_TABLE", &self.limits_table),
             ("AUDIT_TABLE", &self.audit_table),
             ("SIGNING_KEY_ID", &self.signing_key_id),
             ("CREDENTIALS_KEY_SECRET", &self.credentials_key_secret),
+            ("REFRESH_KEY_SECRET", &self.refresh_key_secret),
             ("CONVERSATION_KEY_ID", &self.conversation_key_id),
             ("MEDIA_KEY_ID", &self.media_key_id),
             ("WEBHOOK_SECRET_ID", &self.webhook_secret_id),
         ]
         .map(|(name, value)| (name.to_owned(), value.clone()));
-        let provider = ("SECRET_PROVIDER".to_owned(), "aws".to_owned());
-        self.account.env().into_iter().chain(own).chain([provider]).collect()
+        let fixed = [
+            ("SECRET_PROVIDER", "aws"),
+            ("ISSUER", "https://id.portcullis.example"),
+            ("AUDIENCE", "https://api.portcullis.example"),
+            // Signs the authorizer's sample events: the token service's own key is never known beforehand.
+            ("ISSUERS", include_str!("../../../config/dev/issuers.json")),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.account.env().into_iter().chain(own).chain(fixed).collect()
     }
 }
 
@@ -91,12 +109,11 @@ pub async fn deploy_stack(account: &Account) -> Stack {
         keyed_table(&config, table).await;
     }
     secret(&config, WEBHOOK_SECRET, [DEVELOPMENT_PREVIOUS, DEVELOPMENT]).await;
-    secret(
-        &config,
-        CREDENTIALS_KEY,
-        ["the key before: thirty-two bytes", "development: thirty-two bytes or more"],
-    )
-    .await;
+    limits_table(&config, LIMITS).await;
+    let key_before = "the key before: thirty-two bytes";
+    secret(&config, CREDENTIALS_KEY, [key_before, CREDENTIALS_KEY_VALUE]).await;
+    secret(&config, REFRESH_KEY, [key_before, "refresh: thirty-two bytes or more"]).await;
+    client(&config).await;
     rotating_secret(&config, CLIENT_SECRET).await;
     Stack {
         account: account.clone(),
@@ -109,9 +126,11 @@ pub async fn deploy_stack(account: &Account) -> Stack {
         subject_keys_table: SUBJECT_KEYS.to_owned(),
         tokens_table: TOKENS.to_owned(),
         credentials_table: CREDENTIALS.to_owned(),
+        limits_table: LIMITS.to_owned(),
         audit_table: AUDIT.to_owned(),
         signing_key_id: key(&config).await,
         credentials_key_secret: CREDENTIALS_KEY.to_owned(),
+        refresh_key_secret: REFRESH_KEY.to_owned(),
         conversation_key_id: key(&config).await,
         media_key_id: key(&config).await,
         webhook_secret_id: WEBHOOK_SECRET.to_owned(),
@@ -203,6 +222,29 @@ async fn keyed_table(config: &SdkConfig, name: &str) {
         .expect("a table");
 }
 
+/// See `portcullis_aws::DynamoLimits`.
+async fn limits_table(config: &SdkConfig, name: &str) {
+    let key = KeySchemaElement::builder().attribute_name("pk").key_type(KeyType::Hash);
+    aws_sdk_dynamodb::Client::new(config)
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_attribute_definitions(Some(strings(&["pk"])))
+        .key_schema(key.build().expect("a key"))
+        .send()
+        .await
+        .expect("the limits table");
+}
+
+/// A client that the token service's sample events may be of.
+async fn client(config: &SdkConfig) {
+    let hasher = SecretHasher::new(CREDENTIALS_KEY_VALUE.as_bytes()).expect("a key");
+    let secret = SecretString::from("development secret of svc.memory");
+    let secrets = StoredSecrets { current: hasher.hash("svc.memory", &secret), other: None };
+    let store = DynamoCredentials::new(config, CREDENTIALS, Arc::new(SystemClock));
+    assert_eq!(store.replace("svc.memory", &secrets, 0).await, Ok(true), "a client");
+}
+
 fn schema(partition: &str, sort: &str) -> Vec<KeySchemaElement> {
     [(partition, KeyType::Hash), (sort, KeyType::Range)]
         .map(|(name, kind)| {
@@ -257,6 +299,10 @@ async fn rotating_secret(config: &SdkConfig, name: &str) {
 /// The development secrets, with which the sample events are signed.
 const DEVELOPMENT: &str = include_str!("../../../config/dev/webhook-secret.json");
 const DEVELOPMENT_PREVIOUS: &str = include_str!("../../../config/dev/webhook-secret.previous.json");
+const LIMITS: &str = "portcullis-limits";
+const REFRESH_KEY: &str = "portcullis/refresh-key";
+/// What client secrets are hashed with.
+const CREDENTIALS_KEY_VALUE: &str = "development: thirty-two bytes or more";
 const CONVERSATIONS: &str = "portcullis-conversations";
 const SUBJECT_KEYS: &str = "portcullis-subject-keys";
 const TOKENS: &str = "portcullis-tokens";

@@ -25,9 +25,20 @@ async fn rotation_answers_its_events_as_expected() {
     answers_as_expected("rotation").await;
 }
 
+#[tokio::test]
+async fn sts_answers_its_events_as_expected() {
+    answers_as_expected("sts").await;
+}
+
+#[tokio::test]
+async fn authorizer_answers_its_events_as_expected() {
+    answers_as_expected("authorizer").await;
+}
+
 #[test]
 fn every_event_has_an_expected_answer_and_every_function_is_run() {
-    assert_eq!(cases::functions(), BTreeSet::from(["pii".to_owned(), "webhook".to_owned()]));
+    let run = ["authorizer", "pii", "rotation", "sts", "webhook"].map(str::to_owned);
+    assert_eq!(cases::functions(), BTreeSet::from(run));
     for function in cases::functions() {
         let folder = cases::events().join(function);
         assert_eq!(cases::names(&folder, false), cases::names(&folder, true), "{}", folder.display());

@@ -33,7 +33,8 @@ async fn every_event_is_answered_as_its_file_says() {
     let mut checked = 0;
     for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if name.ends_with(".expected.json") {
+        // Those of the development client need the stack that knows it: they run under the Runtime Interface Emulator.
+        if name.ends_with(".expected.json") || name.starts_with("development-client-") {
             continue;
         }
         let expected = path.with_file_name(name.replace(".json", ".expected.json"));
