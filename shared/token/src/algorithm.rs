@@ -35,8 +35,12 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of that exact name: `alg` is case-sensitive (RFC 7515 section 4.1.1).
+    /// The algorithm of that exact name: `alg` is case-sensitive (RFC 7515 section 4.1.1). Ed25519 has two: RFC 9864 gives
+    /// it its own, and clients sign with that one already.
     pub fn parse(name: &str) -> Option<Self> {
+        if name == ED25519 {
+            return Some(Self::EdDsa);
+        }
         Self::ALL.into_iter().find(|a| a.as_str() == name)
     }
 }
@@ -46,6 +50,9 @@ impl fmt::Display for Algorithm {
         f.write_str(self.as_str())
     }
 }
+
+/// RFC 9864 section 2.2.
+const ED25519: &str = "Ed25519";
 
 #[cfg(test)]
 mod tests {
@@ -57,7 +64,11 @@ mod tests {
             assert_eq!(Algorithm::parse(algorithm.as_str()), Some(algorithm));
             assert_eq!(serde_json::to_value(algorithm).unwrap(), algorithm.as_str());
         }
-        for name in ["", "none", "None", "rs256", "RS256 ", "RS384", "HS256", "EDDSA", "RS２56", "RS256\0"] {
+        assert_eq!(Algorithm::parse("Ed25519"), Some(Algorithm::EdDsa));
+        for name in [
+            "ed25519", "Ed448", "", "none", "None", "rs256", "RS256 ", "RS384", "HS256", "EDDSA", "RS２56",
+            "RS256\0",
+        ] {
             assert_eq!(Algorithm::parse(name), None, "{name:?}");
         }
     }

@@ -71,11 +71,12 @@ pub(crate) struct RawJwk {
 impl RawJwk {
     /// Reads a key. Secret ones (`oct`) are refused like private ones unless `secrets` are allowed.
     pub(crate) fn read(object: &Object<'_>, secrets: Secrets) -> Result<Self, JwkError> {
-        let kty = required(object, "kty")?;
-        let symmetric = kty == "oct" && secrets == Secrets::Allowed;
+        let symmetric = secrets == Secrets::Allowed && object.text("kty") == Ok(Some("oct"));
+        // Before all else: what is published is lost, whatever else is wrong with the key.
         if PRIVATE.into_iter().any(|name| object.has(name)) || (object.has("k") && !symmetric) {
             return Err(JwkError::Private);
         }
+        let kty = required(object, "kty")?;
         check_use(object, symmetric)?;
         let key = match kty {
             "RSA" => rsa(object)?,

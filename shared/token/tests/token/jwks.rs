@@ -108,6 +108,7 @@ fn sets_that_are_refused_whole() {
         assert_eq!(got.unwrap_err(), JwksError::Private, "{member}");
     }
     let secret = json!({"kty": "oct", "k": b64([1; 32])});
+    assert_eq!(parse(&[without(secret.clone(), "kty")]).unwrap_err(), JwksError::Private, "and no type");
     assert_eq!(parse(&[secret]).unwrap_err(), JwksError::Private);
     let same_name = with(jwk(Algorithm::EdDsa), "kid", es()["kid"].clone());
     assert_eq!(parse(&[es(), same_name]).unwrap_err(), JwksError::DuplicateKid);
