@@ -65,7 +65,7 @@ pub(crate) async fn run(args: &Args, output: &Output, clock: &impl Clock) -> Res
             match signal {
                 Ok(signal) => {
                     incidents += 1;
-                    print(output, planner.answer(signal, clock.now()))?;
+                    print(output, &planner.answer(signal, clock.now()))?;
                 }
                 Err(why) => {
                     unreadable += 1;
@@ -112,9 +112,9 @@ impl Planner {
     }
 }
 
-fn print(output: &Output, answer: Answer) -> Result<(), Failure> {
+fn print(output: &Output, answer: &Answer) -> Result<(), Failure> {
     let text = || {
-        let Answer { signal, plan } = &answer;
+        let Answer { signal, plan } = answer;
         let head = format!(
             "{}  {}  {}  {}\n{}",
             plan.incident,
@@ -149,7 +149,7 @@ fn print(output: &Output, answer: Answer) -> Result<(), Failure> {
             lines("Next, for people:", &plan.advice)
         )
     };
-    output.line(&answer, text)
+    output.line(answer, text)
 }
 
 fn playbooks(folder: Option<&Path>) -> Result<Playbooks, Failure> {

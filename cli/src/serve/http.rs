@@ -95,9 +95,13 @@ pub(crate) async fn serve(
 }
 
 async fn answer(State(server): State<Arc<Server>>, request: Request<Body>) -> Response<Body> {
-    let answer = match tokio::time::timeout(GATEWAY_TIMEOUT, route(&server, request)).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(problem)) => ProxyResponse::problem(&problem),
+    // A task of its own: whoever hangs up must not keep what it asked for from being recorded, nor what it began from
+    // being finished. In AWS neither does.
+    let work = tokio::spawn(async move { route(&server, request).await });
+    let answer = match tokio::time::timeout(GATEWAY_TIMEOUT, work).await {
+        Ok(Ok(Ok(answer))) => answer,
+        Ok(Ok(Err(problem))) => ProxyResponse::problem(&problem),
+        Ok(Err(_)) => ProxyResponse::problem(&FAILED),
         Err(_) => ProxyResponse::problem(&TIMED_OUT),
     };
     into_http(answer)
@@ -227,4 +231,5 @@ const TOO_LARGE: Problem = Problem::new(413, "body-too-large", "The body is too 
 const BROKEN_OFF: Problem = Problem::new(400, "bad-request", "The body did not arrive whole");
 const NOT_FOR_US: Problem =
     Problem::new(403, "forbidden", "This stack answers requests for 127.0.0.1 and localhost alone");
+const FAILED: Problem = Problem::new(500, "internal", "The request could not be processed");
 const TIMED_OUT: Problem = Problem::new(504, "timed-out", "The answer took too long");
