@@ -4,6 +4,7 @@
 //! and the same `invalid_client`; the audit trail says why.
 
 mod assertion;
+mod basic;
 mod certificate;
 mod presented;
 mod secret;

@@ -1,11 +1,11 @@
 //! What a request shows of its client, before any of it is believed.
 
-use base64::prelude::{BASE64_STANDARD, Engine};
 use portcullis_access::AuthMethod;
 use portcullis_base::SecretString;
 use portcullis_token::{AssertionPolicy, UnverifiedToken};
 
-use crate::form::{self, Form};
+use super::basic::Basic;
+use crate::form::Form;
 use crate::refusal::Refusal;
 use crate::request::Request;
 
@@ -68,21 +68,9 @@ impl<'b> Presented<'b> {
         }
     }
 
-    /// RFC 7617, with both halves encoded as forms are (RFC 6749 section 2.3.1).
     fn of_basic(header: &str) -> Result<Self, Refusal> {
-        let (scheme, credentials) = header.split_once(' ').ok_or(Refusal::InvalidClient)?;
-        if !scheme.eq_ignore_ascii_case("basic") || credentials.len() > MAX_BASIC {
-            return Err(Refusal::InvalidClient);
-        }
-        let bytes = BASE64_STANDARD.decode(credentials.trim()).map_err(|_| Refusal::InvalidClient)?;
-        let text = String::from_utf8(bytes).map_err(|_| Refusal::InvalidClient)?;
-        let (id, secret) = text.split_once(':').ok_or(Refusal::InvalidClient)?;
-        let decoded = |text| form::decode(text).map_err(|_| Refusal::InvalidClient);
-        Ok(Self::Secret {
-            method: AuthMethod::ClientSecretBasic,
-            client_id: decoded(id)?.into_owned(),
-            secret: decoded(secret)?.into_owned().into(),
-        })
+        let Basic { id, secret } = Basic::parse(header).ok_or(Refusal::InvalidClient)?;
+        Ok(Self::Secret { method: AuthMethod::ClientSecretBasic, client_id: id, secret })
     }
 
     fn of_assertion(token: &'b str, assertion_type: Option<&str>) -> Result<Self, Refusal> {
@@ -118,55 +106,3 @@ fn is_plausible(id: &str) -> bool {
 
 /// RFC 7523 section 2.2.
 pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-const MAX_BASIC: usize = 2048;
-
-#[cfg(test)]
-mod tests {
-    use portcullis_base::ExposeSecret;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn basic(text: &str) -> Result<(String, String), Refusal> {
-        match Presented::of_basic(&format!("Basic {}", BASE64_STANDARD.encode(text)))? {
-            Presented::Secret { client_id, secret, .. } => Ok((client_id, secret.expose_secret().to_owned())),
-            _ => Err(Refusal::Internal),
-        }
-    }
-
-    #[test]
-    fn basic_credentials_are_form_encoded_halves() {
-        let pair = |a: &str, b: &str| Ok((a.to_owned(), b.to_owned()));
-        for (text, expected) in [
-            ("svc.bff:secret", pair("svc.bff", "secret")),
-            ("svc.bff:a%3Ab+c", pair("svc.bff", "a:b c")),
-            ("svc.bff:with:colons", pair("svc.bff", "with:colons")),
-            ("svc.bff:", pair("svc.bff", "")),
-            (":secret", pair("", "secret")),
-            ("svc.bff", Err(Refusal::InvalidClient)),
-            ("svc.bff:50%", Err(Refusal::InvalidClient)),
-            ("svc.bff:%ff", Err(Refusal::InvalidClient)),
-            ("svc.bff:%00", Err(Refusal::InvalidClient)),
-        ] {
-            assert_eq!(basic(text), expected, "{text}");
-        }
-        for header in ["", "Basic", "Basic !!", "Bearer abc", "Digest x", "Basic /w==", "basic"] {
-            assert!(Presented::of_basic(header).is_err(), "{header:?}");
-        }
-        assert!(Presented::of_basic(&format!("Basic {}", "A".repeat(4096))).is_err());
-        assert!(Presented::of_basic("bAsIc YTpi").is_ok(), "schemes have no case");
-    }
-
-    proptest! {
-        #[test]
-        fn any_credentials_survive_the_encoding(id in "[a-z.]{1,20}", secret in "[^\\p{Cc}]{0,40}") {
-            let encode = |s: &str| url::form_urlencoded::byte_serialize(s.as_bytes()).collect::<String>();
-            prop_assert_eq!(basic(&format!("{}:{}", encode(&id), encode(&secret))), Ok((id, secret)));
-        }
-
-        #[test]
-        fn no_header_panics(header in ".{0,80}") {
-            let _verdict = Presented::of_basic(&header);
-        }
-    }
-}
