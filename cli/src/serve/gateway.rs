@@ -1,6 +1,7 @@
 //! What API Gateway does in AWS: knows the routes, asks the authorizer, and answers for it.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use authorizer_function::{
     ApiKeys, AuthorizerFunction, AuthorizerSettings, Certificate, Grant, IssuerSettings, Issuers, MtlsMode,
@@ -69,7 +70,7 @@ impl Gateway {
         let keys = issuers.key_source(LocalJwks(identity::keeper(stack)));
         let cached = CachedSecrets::new(secrets, SystemClock, CacheSettings::default());
         let parts = Parts::<LocalPorts> {
-            verifier: CachedVerifier::new(issuers.verifier(), keys, SystemClock, CachePolicy::default()),
+            verifier: CachedVerifier::new(issuers.verifier(), keys, SystemClock, KEYS),
             issuers,
             revocations: RevocationFollower::new(stack.store.clone(), SystemClock, FollowPolicy::default()),
             replay: stack.store.clone(),
@@ -146,6 +147,12 @@ fn context(grant: Grant) -> Vec<(Cow<'static, str>, Cow<'static, str>)> {
 }
 
 const LEEWAY_SECONDS: u8 = 5;
+/// The keys are in the database beside: a key that was taken out is heard of at once.
+const KEYS: CachePolicy = CachePolicy {
+    fresh: Duration::from_secs(2),
+    stale: Duration::from_secs(30),
+    min_interval: Duration::from_secs(1),
+};
 /// API keys are off here: nobody has one.
 const API_KEY_SECRET: &str = "portcullis/api-keys";
 

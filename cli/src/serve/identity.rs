@@ -101,7 +101,8 @@ impl JwksSource for LocalJwks {
     }
 }
 
-/// The ring and its keys. A new key signs half a minute after it is published: nobody here holds a copy for longer.
+/// The ring and its keys. A new key signs half a minute after it is published: what services on this machine may keep a
+/// copy of the key set for.
 pub(crate) fn keeper(stack: &Stack) -> LocalKeeper {
     let policy = RingPolicy {
         cache_lifetime: Duration::from_secs(20),
