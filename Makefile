@@ -103,6 +103,15 @@ lambda-watch: tools bootstraps ## Serve the functions on 127.0.0.1:9500 over emu
 bootstraps:
 	cargo build --locked --workspace $(addprefix --bin ,$(LAMBDAS)) --bin portcullis
 
+##@ Templates
+.PHONY: templates deploy-local
+templates: ## Unit tests of the templates and every scanner over them
+	@scripts/tools infra sam cfn-guard
+	@scripts/check-templates
+deploy-local: bootstraps ## Deploy the template to an emulator on this machine and print the URL
+	@scripts/tools infra sam ministack
+	@scripts/deploy-local
+
 ##@ Housekeeping
 .PHONY: tools clean
 tools: ## Install the tools that tests need into PORTCULLIS_TOOLS (first time: about five minutes)
