@@ -5,9 +5,10 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use portcullis_base::Clock;
+use portcullis_lambda::SystemClock;
 use portcullis_tests::binaries;
 use portcullis_token::{Algorithm, Claims, IssuedType, Jwks, LocalSigner, NumericDate};
 use serde_json::{Value, json};
@@ -65,7 +66,7 @@ fn errors(output: &Output) -> Vec<Option<String>> {
 }
 
 fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()
+    SystemClock.now().as_second()
 }
 
 fn claims(from: i64, seconds: i64) -> Claims {

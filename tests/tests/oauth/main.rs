@@ -17,7 +17,7 @@ fn authlib_does_all_that_a_client_does_and_pyjwt_and_joserfc_verify_the_tokens()
     let mut command = Command::new(tool("oauth-python/bin/python"));
     command.arg(source("python/oauth_client.py")).arg(stack.config());
     assert_eq!(
-        held(command.output().unwrap(), &stack),
+        held(&command.output().unwrap(), &stack),
         [
             "discovered",
             "client_secret_basic",
@@ -52,7 +52,7 @@ fn oauth4webapi_does_all_that_a_client_does_and_jose_and_aws_jwt_verify_verify_t
     let mut command = Command::new("node");
     command.arg(&script).arg(stack.config()).env("NODE_EXTRA_CA_CERTS", stack.ca());
     assert_eq!(
-        held(command.output().expect("node, which this test needs"), &stack),
+        held(&command.output().expect("node, which this test needs"), &stack),
         [
             "discovered",
             "client_secret_basic",
@@ -78,7 +78,7 @@ fn oauth4webapi_does_all_that_a_client_does_and_jose_and_aws_jwt_verify_verify_t
 }
 
 /// What the script says that held, all of it.
-fn held(output: Output, stack: &Stack) -> Vec<String> {
+fn held(output: &Output, stack: &Stack) -> Vec<String> {
     let (out, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "held: {out}\nthen: {errors}\nthe stack: {}", stack.log());
     out.lines().map(str::to_owned).collect()

@@ -7,11 +7,12 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use portcullis_access::Identities;
-use portcullis_base::ExposeSecret;
+use portcullis_base::{Clock, ExposeSecret};
+use portcullis_lambda::SystemClock;
 use portcullis_local::RootKey;
 use portcullis_tests::binaries;
 use portcullis_token::{Algorithm, Claims, IssuedType, Jwks, LocalSigner, NumericDate};
@@ -167,7 +168,7 @@ fn serve(document: String) -> String {
 }
 
 fn user_token(signer: &LocalSigner, seconds: i64) -> String {
-    let now: i64 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap();
+    let now = SystemClock.now().as_second();
     let ends = NumericDate::from_seconds(now + seconds).unwrap();
     let mut claims = Claims::new(USERS, "ana", USERS_AUDIENCE, ends);
     claims.iat = NumericDate::from_seconds(now.min(now + seconds) - 1);
