@@ -25,6 +25,7 @@ mod refresh;
 mod replay;
 mod revocation;
 mod revocation_follower;
+mod ring_jwks;
 mod roca;
 mod sign;
 mod signature_only;
@@ -60,6 +61,7 @@ pub use revocation::{
     Revocation, RevocationFull, RevocationList, RevocationPage, RevocationStore, RevocationTarget,
 };
 pub use revocation_follower::{FollowError, FollowPolicy, RevocationFollower};
+pub use ring_jwks::RingJwks;
 pub use sign::{IssuedType, LocalSigner, SignError, Signer, SigningKeyError, ecdsa_der_to_raw, issue};
 pub use signature_only::{SignatureKeys, verify_signature_only};
 pub use unverified::UnverifiedToken;

@@ -49,6 +49,14 @@ pub enum Decision {
 }
 
 impl CachePolicy {
+    /// For the ring of the stack itself, which costs one read of a table: a key that was found to be compromised is refused
+    /// within 30 s, or within 2 min while the table cannot be read.
+    pub const RING: Self = Self {
+        fresh: Duration::from_secs(30),
+        stale: Duration::from_secs(120),
+        min_interval: Duration::from_secs(5),
+    };
+
     /// Decides. `lacks_key`: there is a set, and the token's key is not in it.
     pub fn decide(&self, age: &SetAge, lacks_key: bool, now: Timestamp) -> Decision {
         let may_fetch = age.attempted_at.is_none_or(|at| now < at || between(at, now) >= self.min_interval);

@@ -36,12 +36,11 @@ pub struct CachedVerifier<S, C> {
     verifier: Verifier,
     source: S,
     clock: C,
-    policy: CachePolicy,
     slots: HashMap<String, Slot>,
 }
 
-#[derive(Default)]
 struct Slot {
+    policy: CachePolicy,
     entry: RwLock<Entry>,
     fetching: Mutex<()>,
 }
@@ -55,8 +54,18 @@ struct Entry {
 impl<S: JwksSource, C: Clock> CachedVerifier<S, C> {
     /// A verifier that knows no keys yet.
     pub fn new(verifier: Verifier, source: S, clock: C, policy: CachePolicy) -> Self {
-        let slots = verifier.issuers().map(|issuer| (issuer.to_owned(), Slot::default())).collect();
-        Self { verifier, source, clock, policy, slots }
+        let slots = verifier.issuers().map(|issuer| (issuer.to_owned(), Slot::new(policy))).collect();
+        Self { verifier, source, clock, slots }
+    }
+
+    /// Another policy for the key set of one issuer: a shorter one where keys are near. Nothing for an issuer that the
+    /// verifier does not know.
+    #[must_use]
+    pub fn with_policy_for(mut self, issuer: &str, policy: CachePolicy) -> Self {
+        if let Some(slot) = self.slots.get_mut(issuer) {
+            slot.policy = policy;
+        }
+        self
     }
 
     /// Verifies a token: without a call as long as its key is in hand and fresh.
@@ -74,14 +83,14 @@ impl<S: JwksSource, C: Clock> CachedVerifier<S, C> {
     async fn keys_for(&self, slot: &Slot, issuer: &str, kid: Option<&str>) -> Option<Arc<Jwks>> {
         let seen = slot.read();
         let lacks = seen.lacks(kid);
-        if !lacks && self.policy.decide(&seen.age, false, self.clock.now()) == Decision::Use {
+        if !lacks && slot.policy.decide(&seen.age, false, self.clock.now()) == Decision::Use {
             return seen.keys;
         }
         // Whoever waited here for another's fetch decides anew: mostly there is nothing left to fetch. Waiting comes before
         // refusing, too: what is missing may be what is being fetched.
         let _turn = slot.fetching.lock().await;
         let seen = slot.read();
-        match self.policy.decide(&seen.age, seen.lacks(kid), self.clock.now()) {
+        match slot.policy.decide(&seen.age, seen.lacks(kid), self.clock.now()) {
             Decision::Use => seen.keys,
             Decision::Refuse => None,
             again => self.fetch(slot, issuer, again).await,
@@ -112,6 +121,10 @@ impl Entry {
 }
 
 impl Slot {
+    fn new(policy: CachePolicy) -> Self {
+        Self { policy, entry: RwLock::default(), fetching: Mutex::default() }
+    }
+
     fn read(&self) -> Entry {
         self.entry.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -21,6 +21,7 @@ mod policy;
 mod properties;
 mod refresh;
 mod rfc_vectors;
+mod ring_jwks;
 mod signature_only;
 mod support;
 mod wycheproof_jws;
