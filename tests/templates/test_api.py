@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from stack import ROOT, Stack, load
+from stack import ROOT, Stack, Template, load
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "x-amazon-apigateway-any-method"}
 
@@ -145,6 +145,23 @@ def test_the_authorizer_is_asked_every_time_unless_a_cache_is_asked_for():
     sources = {s.strip() for s in cached["identitySource"].split(",")}
     assert {"method.request.header.Authorization", "context.identity.sourceIp"} <= sources
     assert cached["type"] == "request" and cached["authorizerUri"].endswith("portcullis-authorizer/invocations")
+
+
+def test_answers_are_kept_only_where_the_token_says_all_of_the_caller():
+    for parameters, accepted in (
+        ({}, True),
+        ({"ApiKeys": "required", "MtlsMode": "strict"}, True),
+        ({"AuthorizerCacheSeconds": 60}, True),
+        ({"AuthorizerCacheSeconds": 60, "ApiKeys": "alternative"}, False),
+        ({"AuthorizerCacheSeconds": 60, "ApiKeys": "required"}, False),
+        ({"AuthorizerCacheSeconds": 60, "MtlsMode": "permissive"}, False),
+        ({"AuthorizerCacheSeconds": 60, "MtlsMode": "strict"}, False),
+    ):
+        template = Template("template.yaml", **parameters)
+        rule = template.source["Rules"]["AnswersAreKeptForTokensAlone"]
+        applies = template._boolean(rule["RuleCondition"])
+        held = all(template._boolean(assertion["Assert"]) for assertion in rule["Assertions"])
+        assert (not applies or held) == accepted, parameters
 
 
 def test_security_headers_of_the_edge():
