@@ -104,13 +104,17 @@ bootstraps:
 	cargo build --locked --workspace $(addprefix --bin ,$(LAMBDAS)) --bin portcullis
 
 ##@ Templates
-.PHONY: templates deploy-local
+.PHONY: templates deploy-local e2e
 templates: ## Unit tests of the templates and every scanner over them
 	@scripts/tools infra sam cfn-guard
 	@scripts/check-templates
 deploy-local: bootstraps ## Deploy the template to an emulator on this machine and print the URL
 	@scripts/tools infra sam ministack
 	@scripts/deploy-local
+
+e2e: bootstraps ## Deploy to the emulator with IAM enforced, run the stack's checks over HTTP, tear down
+	@scripts/tools infra sam ministack
+	@scripts/deploy-local --enforce-iam -- scripts/check-stack
 
 ##@ Housekeeping
 .PHONY: tools clean

@@ -3,11 +3,11 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use portcullis_access::{ApiKey, ApiKeyStore, KnownApiKey};
 use portcullis_base::Timestamp;
-use portcullis_token::{KnownSecrets, Scope, StoreError};
+use portcullis_token::{KnownSecrets, Scope, StoreError, StoredSecrets};
 
-use super::credentials::{DynamoCredentials, secrets_attributes, take_secrets, take_time};
+use super::credentials::{DynamoCredentials, take_secrets, take_time};
 use super::item::{Item, Malformed, number, string, take_string};
-use super::table::{Condition, Key};
+use super::table::{Condition, Key, whole};
 
 impl ApiKeyStore for DynamoCredentials {
     async fn load(&self, id: &str) -> Result<Option<KnownApiKey>, StoreError> {
@@ -36,6 +36,16 @@ fn attributes(key: &ApiKey, version: u64) -> Vec<(&'static str, AttributeValue)>
     attributes
 }
 
+/// Secrets and the version that they come with.
+fn secrets_attributes(secrets: &StoredSecrets, version: u64) -> Vec<(&'static str, AttributeValue)> {
+    let mut attributes = vec![("current", string(secrets.current.to_hex())), ("version", whole(version))];
+    if let Some((hash, until)) = &secrets.other {
+        attributes.push(("other", string(hash.to_hex())));
+        attributes.push(("other_until", number(until.as_millisecond())));
+    }
+    attributes
+}
+
 fn known_from(id: &str, mut item: Item) -> Result<KnownApiKey, Malformed> {
     let KnownSecrets { secrets, version } = take_secrets(&mut item)?;
     let key = ApiKey {
@@ -59,7 +69,7 @@ const REVOKED_AT: &str = "revoked_at";
 
 #[cfg(test)]
 mod tests {
-    use portcullis_token::{SecretHash, StoredSecrets};
+    use portcullis_token::SecretHash;
 
     use super::*;
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::ReturnValue;
 use portcullis_base::{Clock, Timestamp};
 use portcullis_token::{
     ClientSecretStore, Failures, KnownSecrets, Lockouts, SecretHash, StoreError, StoredSecrets,
@@ -135,20 +135,7 @@ fn failures_key(key: &str) -> Key<'static> {
     Key { pk: format!("failures#{key}"), sk: "failures" }
 }
 
-/// Secrets and the version that they come with.
-pub(super) fn secrets_attributes(
-    secrets: &StoredSecrets,
-    version: u64,
-) -> Vec<(&'static str, AttributeValue)> {
-    let mut attributes = vec![("current", string(secrets.current.to_hex())), ("version", whole(version))];
-    if let Some((hash, until)) = &secrets.other {
-        attributes.push(("other", string(hash.to_hex())));
-        attributes.push(("other_until", number(until.as_millisecond())));
-    }
-    attributes
-}
-
-/// Reads [`secrets_attributes`].
+/// Reads secrets and the version that they come with.
 pub(super) fn take_secrets(item: &mut Item) -> Result<KnownSecrets, Malformed> {
     let hash = |text: String| SecretHash::parse(&text).ok_or(Malformed);
     let current = take_string(item, "current").and_then(hash)?;
