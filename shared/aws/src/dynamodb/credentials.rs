@@ -170,6 +170,8 @@ const UPDATE: Call = Call { service: "dynamodb", operation: "UpdateItem" };
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+
     use super::*;
 
     fn secrets_from(mut item: Item) -> Result<KnownSecrets, Malformed> {
