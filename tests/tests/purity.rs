@@ -210,7 +210,11 @@ const ROOMS_THAT_ACT: [&str; 7] = ["aws", "certs", "client", "lambda", "local", 
 
 /// Room, crate, and why it may be there.
 const EXEMPT: [(&str, &str, &str); 3] = [
-    ("detection", "chrono", "rsigma-eval reads timestamps with it; no source of ours may name it (see AMBIENT)"),
+    (
+        "detection",
+        "chrono",
+        "rsigma-eval reads timestamps with it; no source of ours may name it (see AMBIENT)",
+    ),
     ("response", "chrono", "through detection"),
     ("access", "chrono", "Cedar reads timestamps with it; no source of ours may name it (see AMBIENT)"),
 ];

@@ -25,9 +25,7 @@ pub use aws_config::SdkConfig;
 #[cfg(feature = "correlation")]
 pub use dynamodb::DynamoCorrelation;
 #[cfg(feature = "dynamodb")]
-pub use dynamodb::{
-    DynamoAudit, DynamoCredentials, DynamoKeys, DynamoLimits, DynamoRecords, DynamoTokens,
-};
+pub use dynamodb::{DynamoAudit, DynamoCredentials, DynamoKeys, DynamoLimits, DynamoRecords, DynamoTokens};
 #[cfg(feature = "eventbridge")]
 pub use eventbridge::EventBridgeAudit;
 #[cfg(feature = "kms")]

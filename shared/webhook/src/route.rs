@@ -48,7 +48,8 @@ pub fn route<'a>(
     };
     let received_at = accepted.as_millisecond();
     let micros = accepted.as_microsecond().rem_euclid(1000).unsigned_abs();
-    let mut router = Router { key, received_at, place: micros * PLACES, anonymous: Anonymous::default(), last: None };
+    let mut router =
+        Router { key, received_at, place: micros * PLACES, anonymous: Anonymous::default(), last: None };
     let Batch { drafts, changes, mut contacts } = batch;
     let mut items: Vec<Routed<'a>> = Vec::with_capacity(drafts.len());
     for draft in &drafts {

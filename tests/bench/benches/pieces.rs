@@ -48,7 +48,11 @@ fn webhook_routing(bencher: Bencher<'_, '_>, size: usize) {
     let key = ConversationKey::new(&[7; 32]).expect("a key");
     let verified = verify(&body, Some(&header), &secrets).expect("signed");
     bencher.counter(BytesCount::new(body.len())).bench_local(|| {
-        route(&verified, &key, Timestamp::UNIX_EPOCH).expect("JSON").iter().map(|item| item.inline().body.len()).sum::<usize>()
+        route(&verified, &key, Timestamp::UNIX_EPOCH)
+            .expect("JSON")
+            .iter()
+            .map(|item| item.inline().body.len())
+            .sum::<usize>()
     });
 }
 
