@@ -12,8 +12,10 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = ClientCertificate::from_pem(text);
     }
     let Ok(certificate) = ClientCertificate::from_der(bytes) else { return };
-    let pem =
-        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", BASE64_STANDARD.encode(bytes));
+    let pem = format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        BASE64_STANDARD.encode(bytes)
+    );
     // The reader of PEM knows the lengths that certificates have, and no shorter ones.
     if let Ok(same) = ClientCertificate::from_pem(&pem) {
         assert_eq!(same, certificate);

@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use portcullis_base::Timestamp;
 use portcullis_response::{
-    Disposition, Facts, Finding, FindingTypes, Incident, PLAYBOOKS, Playbooks, SAFETY, Safety, Signal, TYPES, decide,
+    Disposition, Facts, Finding, FindingTypes, Incident, PLAYBOOKS, Playbooks, SAFETY, Safety, Signal, TYPES,
+    decide,
 };
 
 static TYPES_FILE: LazyLock<FindingTypes> = LazyLock::new(|| FindingTypes::parse(TYPES).unwrap());
