@@ -13,10 +13,11 @@ use crate::{ApiKeyMode, AuthorizerSettings, GrantRecords, IssuerSettings, Issuer
 #[derive(Debug)]
 pub struct Config {
     /// `ISSUER` and `AUDIENCE` of the stack's own tokens, signed with one of `ISSUER_ALGORITHMS` (default
-    /// `RS256 ES256 EdDSA`), their keys at `JWKS_URI` (default: `/sts/jwks` under the issuer) or in `JWKS` itself; and
+    /// `RS256 ES256 EdDSA`), their keys those of the ring in `TOKENS_TABLE` (or, where the token service is elsewhere, at
+    /// `JWKS_URI` or in `JWKS` itself); no token of theirs lives longer than 15 minutes; and
     /// `ISSUERS`, a JSON array of others ([`IssuerSettings`]). `LEEWAY_SECONDS` (default 5) for clocks that disagree.
     pub issuers: Issuers,
-    /// `TOKENS_TABLE`: revocations and the replay window.
+    /// `TOKENS_TABLE`: the ring of signing keys, revocations and the replay window.
     pub tokens_table: String,
     /// `CREDENTIALS_TABLE`: API keys.
     pub credentials_table: String,
@@ -128,7 +129,6 @@ fn issuers<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> Option<Issuers
         set.ok()
     });
     let uri = s.optional("JWKS_URI");
-    let default_uri = || format!("{}/sts/jwks", issuer.trim_end_matches('/'));
     let others = IssuerSettings::parse_list(&s.optional("ISSUERS").unwrap_or_else(|| "[]".to_owned()));
     let others = others.map_err(|error| s.problem(format!("ISSUERS: {error}"))).ok()?;
     if issuer.is_empty() || audience.is_empty() {
@@ -141,14 +141,14 @@ fn issuers<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> Option<Issuers
         return None;
     }
     let own = IssuerSettings {
-        jwks_uri: if jwks.is_some() { uri } else { Some(uri.unwrap_or_else(default_uri)) },
+        jwks_uri: uri,
         issuer,
         jwks,
         audiences: vec![audience],
         client_ids: Vec::new(),
         algorithms,
         typ: None,
-        max_lifetime_seconds: None,
+        max_lifetime_seconds: Some(OWN_LIFETIME_SECONDS),
         roles: own_roles(),
     };
     Issuers::new(&own, &others, leeway).map_err(|error| s.problem(error.to_string())).ok()
@@ -213,9 +213,19 @@ fn is_loopback(url: &str) -> bool {
     ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"].iter().any(|start| url.starts_with(start))
 }
 
+// What the token service issues for the most, and what revocations and recorded grants are kept for.
+const OWN_LIFETIME_SECONDS: u32 = 900;
+
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
     use portcullis_audit::OnAuditFailure;
+    use portcullis_base::Timestamp;
+    use portcullis_token::{
+        Claims, IssuedType, Jwks, LocalSigner, NumericDate, Presentation, TokenError, issue,
+    };
 
     use super::*;
 
@@ -241,8 +251,8 @@ mod tests {
         assert_eq!(config.on_limits_failure, OnStoreFailure::Refuse);
         assert_eq!(config.audit.on_failure, OnAuditFailure::Refuse);
         assert_eq!(config.authorizer, AuthorizerSettings::default());
-        let uris = config.issuers.uris();
-        assert_eq!(uris, [("https://id.example".to_owned(), "https://id.example/sts/jwks".to_owned())]);
+        assert!(config.issuers.uris().is_empty(), "the own issuer's keys are not fetched");
+        assert!(config.issuers.own_keys_are_of_the_ring());
     }
 
     #[test]
@@ -292,6 +302,27 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn own_tokens_live_fifteen_minutes_at_most() {
+        let signer = LocalSigner::generate(Algorithm::Es256).unwrap();
+        let keys = Arc::new(Jwks::new([signer.public().clone()]).unwrap());
+        let keys = HashMap::from([("https://id.example".to_owned(), keys)]);
+        let verifier = Config::from_lookup(complete).unwrap().issuers.verifier();
+        let second = |s| NumericDate::from_seconds(s).unwrap();
+        for (life, expected) in [(900, Ok(())), (901, Err(TokenError::LifetimeTooLong))] {
+            let claims = Claims {
+                iat: Some(second(1_000)),
+                jti: Some("t-1".to_owned()),
+                client_id: Some("svc.bff".to_owned()),
+                ..Claims::new("https://id.example", "svc.bff", "https://api.example", second(1_000 + life))
+            };
+            let token = issue(&claims, IssuedType::AccessToken, &signer).await.unwrap();
+            let now = Timestamp::from_second(1_001).unwrap();
+            let verdict = verifier.verify(&token, &keys, Presentation::default(), now);
+            assert_eq!(verdict.map(|_| ()), expected, "{life} s");
+        }
+    }
+
     #[test]
     fn settings_are_taken_over() {
         assert_eq!(with("MTLS_MODE", "strict").unwrap().authorizer.mtls, MtlsMode::Strict);
@@ -299,7 +330,7 @@ mod tests {
         assert_eq!(with("AUDIT_GRANTS", "every").unwrap().authorizer.grants, GrantRecords::Every);
         let allow = OnStoreFailure::Allow { containers: 10 };
         assert_eq!(with("LIMITS_ON_FAILURE", "10").unwrap().on_limits_failure, allow);
-        assert!(with("JWKS", "{\"keys\":[]}").unwrap().issuers.uris().is_empty());
+        assert!(!with("JWKS", "{\"keys\":[]}").unwrap().issuers.own_keys_are_of_the_ring());
         assert_eq!(
             with("JWKS_URI", "http://127.0.0.1:9/k").unwrap().issuers.uris()[0].1,
             "http://127.0.0.1:9/k"

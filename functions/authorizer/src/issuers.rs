@@ -15,7 +15,7 @@ use serde::Deserialize;
 pub struct IssuerSettings {
     /// Its `iss`.
     pub issuer: String,
-    /// Where its key set is; or
+    /// Where its key set is; or (for the stack's own token service also neither: its ring is in the tokens table)
     #[serde(default)]
     pub jwks_uri: Option<String>,
     /// its key set itself.
@@ -125,6 +125,7 @@ impl Issuers {
         for issuer in std::iter::once(own).chain(others) {
             policies.push(issuer.policy()?);
             match (&issuer.jwks_uri, &issuer.jwks) {
+                (None, None) if issuer.issuer == own.issuer => {}
                 (Some(uri), None) => uris.push((issuer.issuer.clone(), uri.clone())),
                 (None, Some(set)) => {
                     let set = Jwks::parse(set.to_string().as_bytes())
@@ -154,13 +155,18 @@ impl Issuers {
         KeySource { inline: self.inline.clone(), fetched }
     }
 
+    /// Whether the own issuer's keys are those of the ring, since the settings name no others.
+    pub fn own_keys_are_of_the_ring(&self) -> bool {
+        !self.inline.contains_key(&self.own) && self.uris.iter().all(|(issuer, _)| *issuer != self.own)
+    }
+
     /// Whether a token is of the stack's own token service: only that one names our identities.
     pub(crate) fn is_own(&self, claims: &Claims) -> bool {
         claims.iss == self.own
     }
 
     /// The own issuer's name.
-    pub(crate) fn own(&self) -> &str {
+    pub fn own(&self) -> &str {
         &self.own
     }
 
@@ -194,6 +200,30 @@ impl<S: JwksSource> JwksSource for KeySource<S> {
         match self.inline.get(issuer) {
             Some(set) => Ok(set.clone()),
             None => self.fetched.fetch(issuer).await,
+        }
+    }
+}
+
+/// The own issuer's key set from its ring, and those of all other issuers from elsewhere.
+#[derive(Debug)]
+pub struct OwnKeys<O, S> {
+    issuer: String,
+    own: O,
+    fetched: S,
+}
+
+impl<O, S> OwnKeys<O, S> {
+    /// `own` has the keys of `issuer`, where there is such a source; `fetched` all others.
+    pub fn new(issuer: &str, own: O, fetched: S) -> Self {
+        Self { issuer: issuer.to_owned(), own, fetched }
+    }
+}
+
+impl<O: JwksSource, S: JwksSource> JwksSource for OwnKeys<Option<O>, S> {
+    async fn fetch(&self, issuer: &str) -> Result<Jwks, JwksSourceError> {
+        match &self.own {
+            Some(own) if issuer == self.issuer => own.fetch(issuer).await,
+            _ => self.fetched.fetch(issuer).await,
         }
     }
 }
@@ -236,6 +266,35 @@ mod tests {
             issuers.uris(),
             [("https://users.example".to_owned(), "https://users.example/keys".to_owned())]
         );
+    }
+
+    /// Names the issuers that it was asked for.
+    struct Asked(&'static str);
+
+    impl JwksSource for Asked {
+        async fn fetch(&self, issuer: &str) -> Result<Jwks, JwksSourceError> {
+            assert!(issuer.contains(self.0), "{issuer}");
+            Ok(Jwks::default())
+        }
+    }
+
+    #[tokio::test]
+    async fn own_keys_come_from_the_ring_unless_the_settings_name_others() {
+        let others = IssuerSettings::parse_list(USERS).unwrap();
+        for (label, jwks, uri, ring) in [
+            ("neither", None, None, true),
+            ("a set", Some(serde_json::json!({"keys": []})), None, false),
+            ("an address", None, Some("https://sts.example/keys".to_owned()), false),
+        ] {
+            let own = IssuerSettings { jwks, jwks_uri: uri, ..own() };
+            let issuers = Issuers::new(&own, &others, 5).unwrap();
+            assert_eq!(issuers.own_keys_are_of_the_ring(), ring, "{label}");
+        }
+        let ring = OwnKeys::new("https://sts.example", Some(Asked("sts.example")), Asked("users.example"));
+        ring.fetch("https://sts.example").await.unwrap();
+        ring.fetch("https://users.example").await.unwrap();
+        let fetched = OwnKeys::new("https://sts.example", None::<Asked>, Asked("sts.example"));
+        fetched.fetch("https://sts.example").await.unwrap();
     }
 
     #[test]

@@ -18,8 +18,14 @@
 //!
 //! # What the gateway may keep
 //!
-//! It keeps policies by the identity sources of the authorizer and knows nothing of proofs and certificates. Where tokens
-//! are bound to them, or limits are to count every request, the time to live is 0.
+//! It keeps policies by the identity sources of the authorizer (`Authorization` and the address) and knows nothing of API keys, proofs and certificates: whoever has the token would be taken for its owner without them. Where API keys
+//! are taken (`API_KEYS`) or certificates are looked at (`MTLS_MODE`), where tokens are bound to a proof's key or a
+//! certificate, or where limits are to count every request, the time to live is 0.
+//!
+//! # API keys beside tokens
+//!
+//! An API key beside a token of the own issuer must be that identity's; beside a token of another issuer it can only be
+//! some identity's, since those subjects have no keys here: it shows a known application, and gives the token nothing.
 
 mod address;
 mod answer;
@@ -41,7 +47,7 @@ pub use api_keys::{ApiKeyMode, ApiKeys};
 pub use certificate::MtlsMode;
 pub use event::{AuthorizerEvent, NotAnAuthorizerEvent};
 pub use handler::AuthorizerFunction;
-pub use issuers::{IssuerSettings, Issuers, IssuersError, KeySource};
+pub use issuers::{IssuerSettings, Issuers, IssuersError, KeySource, OwnKeys};
 pub use parts::{AuthorizerSettings, GrantRecords, Parts, Ports, RateAnswer};
 pub use request::{Certificate, Request};
 pub use verdict::{Grant, Verdict};

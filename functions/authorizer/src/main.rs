@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authorizer_function::config::Config;
-use authorizer_function::{ApiKeys, AuthorizerFunction, Parts, Ports};
+use authorizer_function::{ApiKeys, AuthorizerFunction, OwnKeys, Parts, Ports};
 use portcullis_access::RouteGuard;
 use portcullis_audit::Auditor;
 use portcullis_aws::{
@@ -17,12 +17,14 @@ use portcullis_client::{HttpJwks, Transport};
 use portcullis_lambda::{BoxError, LogFormat, Metrics, SystemClock};
 use portcullis_limit::{LeasedLimiter, LimiterSettings};
 use portcullis_secrets::{CacheSettings, CachedSecrets};
-use portcullis_token::{CachePolicy, CachedVerifier, FollowPolicy, RevocationFollower};
+use portcullis_token::{
+    CachePolicy, CachedVerifier, FollowPolicy, KeeperSettings, RevocationFollower, RingJwks,
+};
 
 struct Aws;
 
 impl Ports for Aws {
-    type Jwks = HttpJwks;
+    type Jwks = OwnKeys<Option<RingJwks<DynamoTokens, SystemClock>>, HttpJwks>;
     type Revocations = DynamoTokens;
     type Replay = DynamoTokens;
     type ApiKeys = DynamoCredentials;
@@ -42,7 +44,12 @@ async fn main() -> Result<(), BoxError> {
     let credentials = DynamoCredentials::new(&sdk, config.credentials_table, Arc::new(SystemClock));
     let fetched =
         HttpJwks::new(config.issuers.uris().iter().cloned(), &Transport::default().with_timeout(JWKS))?;
-    let sources = config.issuers.key_source(fetched);
+    let own = config.issuers.own().to_owned();
+    let ring = config.issuers.own_keys_are_of_the_ring();
+    let spans = KeeperSettings::new(Vec::new(), UNUSED, UNUSED).policy;
+    let keys = ring.then(|| RingJwks::new(own.as_str(), tokens.clone(), spans, SystemClock));
+    let sources = config.issuers.key_source(OwnKeys::new(&own, keys, fetched));
+    let own_freshness = if ring { CachePolicy::RING } else { CachePolicy::default() };
     let limits = LimiterSettings { on_store_failure: config.on_limits_failure, ..LimiterSettings::default() };
     let secrets = CachedSecrets::new(SecretsManager::new(&sdk), SystemClock, CacheSettings::default());
     let parts = Parts::<Aws> {
@@ -51,7 +58,8 @@ async fn main() -> Result<(), BoxError> {
             sources,
             SystemClock,
             CachePolicy::default(),
-        ),
+        )
+        .with_policy_for(&own, own_freshness),
         issuers: config.issuers,
         revocations: RevocationFollower::new(tokens.clone(), SystemClock, FollowPolicy::default()),
         replay: tokens,
@@ -68,6 +76,8 @@ async fn main() -> Result<(), BoxError> {
     portcullis_lambda::run(AuthorizerFunction::new(parts)).await
 }
 
+// Spans of publishing and rotating, by which no key leaves the set.
+const UNUSED: Duration = Duration::ZERO;
 // A client waits for all of these together.
 const JWKS: Duration = Duration::from_secs(2);
 const STORE: Duration = Duration::from_millis(500);

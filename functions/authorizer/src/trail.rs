@@ -79,8 +79,12 @@ impl<P: Ports> Judge<P> {
     ) -> Result<(), AuditUnavailable> {
         self.count("RateLimited", what);
         let now = self.parts.clock.now();
-        let whom =
-            if subject == NOBODY { request.source_address.as_deref().unwrap_or(NOBODY) } else { subject };
+        // By the address that the limit counts: behind CloudFront the one that connected is everybody's.
+        let viewer = self.parts.settings.viewer_address_header.as_deref();
+        let whom = match subject {
+            NOBODY => address::limit_key(request, viewer).to_string(),
+            subject => subject.to_owned(),
+        };
         let known = format!("rate\n{what}\n{whom}");
         if self.recorded.knows(&known, now) {
             return Ok(());

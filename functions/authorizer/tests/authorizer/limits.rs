@@ -80,6 +80,20 @@ async fn a_flood_is_recorded_once_and_counted_every_time() {
 }
 
 #[tokio::test]
+async fn floods_of_two_viewers_behind_one_edge_are_both_recorded() {
+    let world = World::with(|s| {
+        s.rates = rates("1/m", "100/s");
+        s.settings.viewer_address_header = Some("x-viewer-address".to_owned());
+    });
+    for viewer in ["198.51.100.1:1000", "198.51.100.1:2000", "198.51.100.2:1000", "198.51.100.2:2000"] {
+        let mut request = read_with("forged");
+        request.headers.push(("x-viewer-address".into(), viewer.into()));
+        let _ = world.judge(&request).await;
+    }
+    assert_eq!(world.codes().iter().filter(|c| *c == "rate-limited").count(), 2);
+}
+
+#[tokio::test]
 async fn limits_that_cannot_be_told_refuse_or_allow_a_share_as_set() {
     let closed = World::new();
     closed.limits.fail(true);
