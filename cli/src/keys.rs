@@ -45,7 +45,9 @@ pub(crate) struct Args {
     after_help = "Example:\n  portcullis keys rotate\n  portcullis keys rotate --compromised 3q2-7w…   (takes that key out at once)"
 )]
 pub(crate) struct Rotate {
-    /// Take this key out at once: every token of it is refused from now on.
+    /// Take this key out at once. The authorizer refuses every token of it within 30 seconds (two minutes while it cannot
+    /// read its table; `portcullis serve`: ten); services that fetch the key set do so within about six minutes, or an hour
+    /// while it cannot be fetched.
     #[arg(long, value_name = "KID")]
     compromised: Option<String>,
     #[command(flatten)]
