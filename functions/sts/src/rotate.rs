@@ -37,7 +37,7 @@ pub(crate) async fn rotate<P: Ports>(context: &mut Context<'_, P>) -> Result<Pro
     for change in &changes {
         let (kind, kid) = match change {
             RingChange::Published { kid, .. } => (Kind::KeyPublished, kid),
-            // A compromised key is destroyed in the same breath: one event is enough.
+            // That it is out was said when it was taken out.
             RingChange::Destroyed { kid } if order.compromised.as_ref() == Some(kid) => continue,
             RingChange::Destroyed { kid } | RingChange::Compromised { kid } => (Kind::KeyRetired, kid),
         };

@@ -6,7 +6,8 @@
 //! destroys the keys that it made, which nobody ever saw, and looks again.
 //!
 //! A crash between making a key and publishing it leaves a private half that no ring names. It signs nothing and is
-//! never published; it is not looked for.
+//! never published; it is not looked for. The other way round, a private half is destroyed only when the *stored* ring says
+//! that its key is retired: a key that a change takes out goes with the next change, once this one was saved.
 
 mod either;
 mod keys;
@@ -66,6 +67,9 @@ pub struct KeyKeeper<R, K: SigningKeys, C> {
     reading: Mutex<()>,
     loading: Mutex<()>,
     changing: Mutex<()>,
+    demanding: Mutex<()>,
+    /// When a request last found no key and none could be made, and why.
+    unmade: RwLock<Option<(Timestamp, KeeperError)>>,
 }
 
 /// What this container knows of the ring.
@@ -152,6 +156,8 @@ impl<R: KeyRingStore, K: SigningKeys, C: Clock> KeyKeeper<R, K, C> {
             reading: Mutex::default(),
             loading: Mutex::default(),
             changing: Mutex::default(),
+            demanding: Mutex::default(),
+            unmade: RwLock::default(),
         }
     }
 
@@ -161,7 +167,7 @@ impl<R: KeyRingStore, K: SigningKeys, C: Clock> KeyKeeper<R, K, C> {
     }
 
     /// The signer of the key that signs tokens of the algorithm now. On a warm container without a call. Where there is no
-    /// key at all, it makes the first ones.
+    /// such key, it makes one; whether other algorithms have one is no matter. After a failure to make one it waits for 30 s.
     ///
     /// # Errors
     /// See [`KeeperError`].
@@ -169,7 +175,7 @@ impl<R: KeyRingStore, K: SigningKeys, C: Clock> KeyKeeper<R, K, C> {
         if !self.settings.algorithms.contains(&algorithm) {
             return Err(KeeperError::Algorithm);
         }
-        let ring = self.ring_with_keys().await?;
+        let ring = self.ring_where(|ring, now| ring.active(algorithm, now).is_some()).await?;
         let active = ring.active(algorithm, self.clock.now()).ok_or(KeeperError::Algorithm)?;
         if let Some(signer) = self.held(active.kid()) {
             return Ok(signer);
@@ -183,13 +189,16 @@ impl<R: KeyRingStore, K: SigningKeys, C: Clock> KeyKeeper<R, K, C> {
         Ok(signer)
     }
 
-    /// The key set to publish now.
+    /// The key set to publish now: what there is. Where there is nothing at all, it makes the first keys, unless that failed
+    /// within the last 30 s: anybody may ask for the set, and nobody is to drive the making of keys.
     ///
     /// # Errors
     /// See [`KeeperError`].
     pub async fn jwks(&self) -> Result<Jwks, KeeperError> {
-        let ring = self.ring_with_keys().await?;
-        Ok(ring.jwks(&self.settings.policy, self.clock.now()))
+        let policy = &self.settings.policy;
+        let is_listed = |key: &crate::RingKey, now| key.stage(policy, now) != Stage::Retired;
+        let ring = self.ring_where(|ring, now| ring.keys().iter().any(|key| is_listed(key, now))).await?;
+        Ok(ring.jwks(policy, self.clock.now()))
     }
 
     /// All keys and their stages, the newest first.
@@ -208,7 +217,8 @@ impl<R: KeyRingStore, K: SigningKeys, C: Clock> KeyKeeper<R, K, C> {
     /// ones. Mostly nothing. The rotation function calls it on schedule.
     ///
     /// # Errors
-    /// See [`KeeperError`]. What was done before stays done; calling it again does the rest.
+    /// See [`KeeperError`]. One key that cannot be made or destroyed does not keep the others from it: it is left for the
+    /// next call, which fails if it is still alone in being due.
     pub async fn advance(&self) -> Result<Vec<RingChange>, KeeperError> {
         self.change(|_, _| Ok(Vec::new())).await
     }
@@ -227,7 +237,8 @@ impl<R: KeyRingStore, K: SigningKeys, C: Clock> KeyKeeper<R, K, C> {
         .await
     }
 
-    /// Takes a key out at once, whatever tokens of it are about, and makes another sign in its place.
+    /// Takes a key out at once, whatever tokens of it are about, and makes another sign in its place. Its private half is
+    /// destroyed by the next [`KeyKeeper::advance`], when the ring without it has been saved.
     ///
     /// # Errors
     /// See [`KeeperError`]; [`RingError::Unknown`] when there is no such key.
@@ -251,16 +262,42 @@ impl<R: KeyRingStore, K: SigningKeys, C: Clock> KeyKeeper<R, K, C> {
         })
     }
 
-    /// A ring in which every algorithm has an active key.
-    async fn ring_with_keys(&self) -> Result<Arc<KeyRing>, KeeperError> {
+    /// A ring that has what is asked for, made where it has not.
+    async fn ring_where(
+        &self,
+        suffices: impl Fn(&KeyRing, Timestamp) -> bool + Send + Sync,
+    ) -> Result<Arc<KeyRing>, KeeperError> {
         let ring = self.ring().await?;
-        let now = self.clock.now();
-        if self.settings.algorithms.iter().all(|a| ring.active(*a, now).is_some()) {
+        if suffices(&ring, self.clock.now()) {
             return Ok(ring);
         }
-        // Whoever is first makes them; the others then find them.
-        self.advance().await?;
-        self.ring().await
+        // Whoever is first makes it; the others then find it, or that it cannot be made.
+        let _turn = self.demanding.lock().await;
+        let ring = self.ring().await?;
+        if suffices(&ring, self.clock.now()) {
+            return Ok(ring);
+        }
+        if let Some(error) = self.failed_lately() {
+            return Err(error);
+        }
+        let made = self.advance().await;
+        let ring = self.ring().await?;
+        if suffices(&ring, self.clock.now()) {
+            return Ok(ring);
+        }
+        // Others' keys were made, and this one was not.
+        let error = made.err().unwrap_or(KeeperError::Keys(SigningKeysError::Unavailable));
+        if error != KeeperError::Busy {
+            let failed = Some((self.clock.now(), error));
+            *self.unmade.write().unwrap_or_else(PoisonError::into_inner) = failed;
+        }
+        Err(error)
+    }
+
+    fn failed_lately(&self) -> Option<KeeperError> {
+        let now = self.clock.now();
+        let failed = *self.unmade.read().unwrap_or_else(PoisonError::into_inner);
+        failed.filter(|(at, _)| *at <= now && between(*at, now) < BACK_OFF).map(|(_, error)| error)
     }
 
     async fn ring(&self) -> Result<Arc<KeyRing>, KeeperError> {
@@ -328,44 +365,100 @@ impl<R: KeyRingStore, K: SigningKeys, C: Clock> KeyKeeper<R, K, C> {
             let now = self.clock.now();
             let (ring, version) = self.store.load().await?;
             let asked = more(&ring, now)?;
-            let mut draft = Draft { ring: ring.clone(), made: Vec::new(), changes: Vec::new() };
-            if let Err(error) = self.draft(&mut draft, asked, now).await {
-                self.discard(&draft).await;
-                return Err(error);
-            }
+            let draft = self.draft(&ring, asked, now).await;
             if draft.changes.is_empty() {
                 self.keep(ring, now);
-                return Ok(draft.changes);
+                return draft.failed.map_or(Ok(draft.changes), Err);
             }
-            // A save that failed may have been done: the keys in it are not touched.
-            if self.store.save(&draft.ring, version).await? {
-                self.keep(draft.ring, now);
-                return Ok(draft.changes);
+            match self.store.save(&draft.ring, version).await {
+                Ok(true) => {
+                    self.keep(draft.ring, now);
+                    return Ok(draft.changes);
+                }
+                Ok(false) => self.discard(&draft).await,
+                Err(error) => return self.settle(draft, &ring, version, error).await,
             }
-            self.discard(&draft).await;
         }
         Err(KeeperError::Busy)
     }
 
-    async fn draft(&self, draft: &mut Draft, asked: Vec<Due>, now: Timestamp) -> Result<(), KeeperError> {
+    /// What is to become of the ring. Whatever of it fails is left out.
+    async fn draft(&self, ring: &KeyRing, asked: Vec<Due>, now: Timestamp) -> Draft {
+        let mut draft = Draft {
+            ring: ring.clone(),
+            made: Vec::new(),
+            changes: Vec::new(),
+            unmade: Vec::new(),
+            failed: None,
+        };
         for due in asked {
-            self.apply(draft, due, now).await?;
+            self.try_apply(&mut draft, due, now).await;
         }
         // What is due is told from the ring as it is after that: a key that was taken out needs an heir.
         for action in draft.ring.plan(&self.settings.algorithms, &self.settings.policy, now) {
-            self.apply(draft, Due::Action(action), now).await?;
+            let is_left = match &action {
+                RingAction::Publish(algorithm) => draft.unmade.contains(algorithm),
+                // In the stored ring it may sign still, and goes on to if this change is not saved.
+                RingAction::Destroy(kid) => !self.is_retired(ring, kid, now),
+            };
+            if !is_left {
+                self.try_apply(&mut draft, Due::Action(action), now).await;
+            }
         }
-        Ok(())
+        draft
+    }
+
+    fn is_retired(&self, ring: &KeyRing, kid: &str, now: Timestamp) -> bool {
+        let key = ring.keys().iter().find(|key| key.kid() == kid);
+        key.is_some_and(|key| key.stage(&self.settings.policy, now) == Stage::Retired)
+    }
+
+    async fn try_apply(&self, draft: &mut Draft, due: Due, now: Timestamp) {
+        if let Err(error) = self.apply(draft, due, now).await {
+            draft.failed.get_or_insert(error);
+        }
+    }
+
+    /// What a save has come to that gave no answer. It may have been done, or be done yet: destroying the keys of a ring that
+    /// others read would leave them none. Saving the old ring under the same version decides it.
+    async fn settle(
+        &self,
+        draft: Draft,
+        before: &KeyRing,
+        version: u64,
+        error: StoreError,
+    ) -> Result<Vec<RingChange>, KeeperError> {
+        if error != StoreError::Refused {
+            let Ok(undone) = self.store.save(before, version).await else { return Err(error.into()) };
+            if !undone {
+                let began = self.clock.now();
+                let Ok((stored, _)) = self.store.load().await else { return Err(error.into()) };
+                let has = |kid: &String| stored.keys().iter().any(|key| key.kid() == kid);
+                if !draft.made.is_empty() && draft.made.iter().all(has) {
+                    self.keep(stored, began);
+                    return Ok(draft.changes);
+                }
+            }
+        }
+        self.discard(&draft).await;
+        Err(error.into())
     }
 
     async fn apply(&self, draft: &mut Draft, due: Due, now: Timestamp) -> Result<(), KeeperError> {
         let policy = &self.settings.policy;
         match due {
             Due::Action(RingAction::Publish(algorithm)) => {
-                let public = self.keys.make(algorithm).await?;
+                let made = self.keys.make(algorithm).await;
+                let public = made.inspect_err(|_| draft.unmade.push(algorithm))?;
                 let kid = public.kid().unwrap_or_default().to_owned();
+                if let Err(error) = draft.ring.publish(public, policy, now) {
+                    // Nobody's key but this one may be destroyed: not one that has its name.
+                    if error != RingError::Duplicate {
+                        let _left = self.keys.destroy(&kid).await;
+                    }
+                    return Err(error.into());
+                }
                 draft.made.push(kid.clone());
-                draft.ring.publish(public, policy, now)?;
                 let key = draft.ring.keys().iter().find(|key| key.kid() == kid);
                 let active_from = key.map_or(now, |key| key.active_from);
                 draft.changes.push(RingChange::Published { kid, algorithm, active_from });
@@ -407,7 +500,13 @@ struct Draft {
     ring: KeyRing,
     made: Vec<String>,
     changes: Vec<RingChange>,
+    /// The algorithms whose keys could not be made.
+    unmade: Vec<Algorithm>,
+    /// The first failure.
+    failed: Option<KeeperError>,
 }
 
 const ATTEMPTS: usize = 5;
 const PAUSE: Duration = Duration::from_secs(1);
+/// From a failure to make a key for a request to the next attempt in this process.
+const BACK_OFF: Duration = Duration::from_secs(30);
