@@ -33,13 +33,17 @@ pub(super) async fn token<P: Ports>(
     // The role may have become narrower since.
     let granted = client.identity.scope().narrowed_to(&granted);
     let scope = narrow(&granted, form.value("scope"))?;
-    let refresh_token = rotate(context, &shown, client).await?;
+    judge(context, &family, &shown, client).await?;
 
     let subject = family.subject;
     let act = (subject != client.identity.id).then(|| actor(client));
     let draft = Draft::of_client(client, binding, audience, scope.clone(), "refresh_token");
     let draft = Draft { subject, act, sid: Some(shown.family().to_string()), ..draft };
+    // Signed and recorded before the old token is used up: while keys or the audit trail are out of reach, nobody loses a
+    // session. Whoever then loses a race leaves the record of a token that nobody ever saw.
     let issued = sign(context, Kind::TokenRefreshed, draft).await?;
+    context.record().await?;
+    let refresh_token = rotate(context, &shown, client).await?;
     TokenAnswer {
         access_token: issued.token,
         issued_token_type: None,
@@ -78,6 +82,19 @@ async fn load<P: Ports>(context: &Context<'_, P>, shown: &RefreshToken) -> Resul
     context.parts.families.load(shown.family()).await?.ok_or(Refusal::InvalidGrant)
 }
 
+/// Decides about the token, and does what is to be done about one that is refused.
+async fn judge<P: Ports>(
+    context: &mut Context<'_, P>,
+    seen: &Family,
+    shown: &RefreshToken,
+    client: &Client<'_>,
+) -> Result<Presented, Refusal> {
+    match seen.present(shown, &client.identity.id, &context.parts.settings.family, context.now) {
+        Ok(step) => Ok(step),
+        Err(error) => Err(refuse(context, shown, error).await),
+    }
+}
+
 /// Uses the token up and makes the next one. Whoever loses the race for the record looks at it anew.
 async fn rotate<P: Ports>(
     context: &mut Context<'_, P>,
@@ -88,10 +105,7 @@ async fn rotate<P: Ports>(
     let policy = &parts.settings.family;
     for _ in 0..ATTEMPTS {
         let seen = load(context, shown).await?;
-        let step = match seen.present(shown, &client.identity.id, policy, now) {
-            Ok(step) => step,
-            Err(error) => return Err(refuse(context, shown, error).await),
-        };
+        let step = judge(context, &seen, shown, client).await?;
         let generation = match step {
             Presented::Rotate => seen.next_generation().ok_or(Refusal::InvalidGrant)?,
             Presented::Again => seen.generation,
@@ -111,6 +125,7 @@ async fn rotate<P: Ports>(
 async fn refuse<P: Ports>(context: &mut Context<'_, P>, shown: &RefreshToken, error: FamilyError) -> Refusal {
     let (kind, reason) = match error {
         FamilyError::Reused => (Kind::RefreshReused, "refresh-reused"),
+        FamilyError::Exhausted => (Kind::TokenRequestRefused, "refresh-retried-too-often"),
         FamilyError::Revoked => (Kind::TokenRequestRefused, "refresh-revoked"),
         FamilyError::Expired => (Kind::TokenRequestRefused, "refresh-expired"),
         FamilyError::Client => (Kind::TokenRequestRefused, "refresh-of-another-client"),

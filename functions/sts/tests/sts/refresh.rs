@@ -1,6 +1,8 @@
 //! `grant_type=refresh_token`: rotation, theft, the grace window (RFC 6749 section 6, RFC 9700 section 4.14).
 
-use portcullis_token::{Revocation, RevocationList, RevocationStore as _};
+use portcullis_token::{
+    Algorithm, KeyStatus, Revocation, RevocationList, RevocationStore as _, SealedKeyStore, Stage,
+};
 
 use crate::support::{Answer, Call, Sts, sts};
 
@@ -117,12 +119,52 @@ async fn many_at_once_with_one_token_are_one_client_that_retries() {
 async fn a_grace_window_farms_no_tokens() {
     let sts = sts().await;
     let token = begin(&sts).await.text("refresh_token");
-    let mut given = 0;
-    for _ in 0..10 {
-        given += usize::from(sts.send(&refresh(&token)).await.status == 200);
+    let mut given = Vec::new();
+    for i in 0..10 {
+        let answer = sts.send(&refresh(&token)).await;
+        match answer.status {
+            200 => given.push(answer.text("refresh_token")),
+            _ => assert_eq!(answer.error(), (400, "invalid_grant"), "{i}"),
+        }
     }
-    assert_eq!(given, 4, "the first and three retries");
-    assert_eq!(count(&sts, "refresh-reused"), 1, "the fifth is a theft; the rest find a dead family");
+    assert_eq!(given.len(), 4, "the first and three retries");
+    assert_eq!(count(&sts, "refresh-reused"), 0, "a client in a loop does not lose its session");
+    assert_eq!(sts.send(&refresh(&given[3])).await.status, 200, "the family lives");
+    sts.clock.advance(10_000);
+    assert_eq!(sts.send(&refresh(&token)).await.error(), (400, "invalid_grant"));
+    assert_eq!(count(&sts, "refresh-reused"), 1, "after the window it is a theft");
+}
+
+/// Longer than the grace window: only a token that was not used up is good after it.
+#[tokio::test]
+async fn an_outage_of_keys_or_audit_costs_nobody_the_refresh_token() {
+    let sts = sts().await;
+    let token = begin(&sts).await.text("refresh_token");
+    sts.audit.fail_with(Some(portcullis_audit::AuditError::Unavailable));
+    assert_eq!(sts.send(&refresh(&token)).await.status, 503, "nothing can be recorded");
+    sts.audit.fail_with(None);
+    sts.clock.advance(60_000);
+    let next = sts.send(&refresh(&token)).await;
+    assert_eq!(next.status, 200, "after an outage of the audit trail: {next:?}");
+    let token = next.text("refresh_token");
+
+    // Another key signs now, which was not opened yet and cannot be.
+    let keeper = &sts.function.parts().keeper;
+    let signing = |keys: Vec<KeyStatus>| {
+        let mut keys =
+            keys.into_iter().filter(|k| k.algorithm == Algorithm::Es256 && k.stage == Stage::Active);
+        keys.next().unwrap().kid
+    };
+    keeper.compromise(&signing(keeper.list().await.unwrap())).await.unwrap();
+    let kid = signing(keeper.list().await.unwrap());
+    let sealed = SealedKeyStore::load(&sts.tokens, &kid).await.unwrap().unwrap();
+    SealedKeyStore::remove(&sts.tokens, &kid).await.unwrap();
+    assert_eq!(sts.send(&refresh(&token)).await.error(), (503, "temporarily_unavailable"), "no key");
+    SealedKeyStore::add(&sts.tokens, &kid, &sealed).await.unwrap();
+    sts.clock.advance(60_000);
+    let next = sts.send(&refresh(&token)).await;
+    assert_eq!(next.status, 200, "after an outage of the keys: {next:?}");
+    assert_eq!(count(&sts, "refresh-reused"), 0);
 }
 
 #[tokio::test]

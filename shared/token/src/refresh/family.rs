@@ -57,6 +57,10 @@ pub enum FamilyError {
     /// the audit event.
     #[error("refresh token was reused")]
     Reused,
+    /// Shown again within the grace window, and more often than a client retries. It may be a client in a loop: the
+    /// family lives on. A thief gets nothing, and is found out when the window has passed.
+    #[error("refresh token was retried too often")]
+    Exhausted,
     /// The family is dead already.
     #[error("refresh token family is revoked")]
     Revoked,
@@ -107,11 +111,12 @@ impl Family {
         let rotated_at = time(self.rotated_at);
         let is_previous = token.generation().checked_add(1) == Some(self.generation);
         if token.generation() < self.generation {
-            let again = is_previous
-                && between(rotated_at, now) < policy.grace
-                && self.current.len() < MAX_SIBLINGS
-                && now < self.ends(policy);
-            return if again { Ok(Presented::Again) } else { Err(FamilyError::Reused) };
+            let in_grace = is_previous && between(rotated_at, now) < policy.grace && now < self.ends(policy);
+            return match in_grace {
+                true if self.current.len() < MAX_SIBLINGS => Ok(Presented::Again),
+                true => Err(FamilyError::Exhausted),
+                false => Err(FamilyError::Reused),
+            };
         }
         if token.generation() > self.generation || !self.current.contains(&token.fingerprint()) {
             return Err(FamilyError::Unknown);

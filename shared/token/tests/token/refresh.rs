@@ -100,9 +100,10 @@ fn retries_within_the_window_do_not_stretch_it() {
     }
     assert_eq!(
         family.present(&first, "svc.bff", &RULES, at(105)),
-        Err(FamilyError::Reused),
-        "too many retries"
+        Err(FamilyError::Exhausted),
+        "too many retries, and no theft yet"
     );
+    assert_eq!(family.present(&first, "svc.bff", &RULES, at(110)), Err(FamilyError::Reused), "after grace");
     assert_eq!(family.rotated_at, at(100).as_millisecond());
 }
 
