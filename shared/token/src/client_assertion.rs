@@ -2,6 +2,7 @@
 
 use portcullis_base::Timestamp;
 
+use crate::replay::REPLAY_MARGIN_MILLIS;
 use crate::verify::{check_times, choose_key};
 use crate::{Algorithm, Jwks, TokenError, UnverifiedToken};
 
@@ -37,7 +38,7 @@ impl VerifiedAssertion {
         &self.jti
     }
 
-    /// From when on `exp` alone refuses it.
+    /// From when on `exp` alone refuses it, whichever container of ours looks: a minute beyond, for clocks that disagree.
     pub const fn replay_until(&self) -> Timestamp {
         self.replay_until
     }
@@ -95,7 +96,7 @@ impl AssertionPolicy {
         let leeway = i64::from(self.leeway_seconds) * 1000;
         check_times(claims, now.as_millisecond(), leeway, i64::from(self.max_lifetime_seconds) * 1000)?;
         let jti = claims.jti.clone().ok_or(TokenError::ClaimMissing("jti"))?;
-        let until = claims.exp.millis().saturating_add(leeway);
+        let until = claims.exp.millis().saturating_add(leeway).saturating_add(REPLAY_MARGIN_MILLIS);
         Ok(VerifiedAssertion {
             client_id: client_id.to_owned(),
             jti,

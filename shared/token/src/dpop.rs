@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::claims::{NumericDate, is_plain};
 use crate::compact::{Compact, Header};
+use crate::replay::REPLAY_MARGIN_MILLIS;
 use crate::strict_json::{self, JsonFault, Object, Value};
 use crate::{Algorithm, Jwk, Thumbprint, TokenError, base64url};
 
@@ -46,10 +47,11 @@ impl VerifiedProof {
         &self.jti
     }
 
-    /// From when on the age alone refuses it.
+    /// From when on the age alone refuses it, whichever container of ours looks: a minute beyond, for clocks that disagree.
     pub fn replay_until(&self, max_age_seconds: u16) -> Timestamp {
         let until = self.iat.plus_seconds(u32::from(max_age_seconds) + 1);
-        Timestamp::from_millisecond(until.millis()).unwrap_or(Timestamp::MAX)
+        let until = until.millis().saturating_add(REPLAY_MARGIN_MILLIS);
+        Timestamp::from_millisecond(until).unwrap_or(Timestamp::MAX)
     }
 
     /// Whether it names an access token at all (`ath`).

@@ -15,6 +15,10 @@ pub trait ReplayWindow: Send + Sync {
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
+/// How much longer than needed by one clock a use is remembered: the container that looks next may lag behind the one whose
+/// clock told when it ends, and tables expire by clocks of their own.
+pub(crate) const REPLAY_MARGIN_MILLIS: i64 = 60_000;
+
 /// Why a store did not do its work. Callers refuse the request: what cannot be checked is not allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
