@@ -109,7 +109,8 @@ pub(crate) async fn sign<P: Ports>(
 }
 
 /// The answer of RFC 6749 section 5.1 (and RFC 8693 section 2.2.1).
-#[derive(Debug, Serialize)]
+// No Debug: it is the tokens.
+#[derive(Serialize)]
 pub(crate) struct TokenAnswer<'a> {
     pub(crate) access_token: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,12 +130,26 @@ impl TokenAnswer<'_> {
     }
 }
 
-/// The scope of a token: what was granted, or the part of it that was asked for.
+/// The scope of a token: what was granted, or the part of it that was asked for. What takes an approval
+/// ([`APPROVAL_ONLY`]) is in neither: a role that has it may execute an approval, and nothing else gives it.
 pub(crate) fn narrow(granted: &Scope, asked: Option<&str>) -> Result<Scope, Refusal> {
+    narrow_approved(&without_approval_only(granted)?, asked)
+}
+
+/// The same for the execution of an approval.
+pub(crate) fn narrow_approved(granted: &Scope, asked: Option<&str>) -> Result<Scope, Refusal> {
     let Some(asked) = asked else { return Ok(granted.clone()) };
     let asked = Scope::parse(asked).map_err(|_| Refusal::InvalidScope)?;
     if asked.iter().all(|scope| granted.contains(scope)) { Ok(asked) } else { Err(Refusal::InvalidScope) }
 }
+
+fn without_approval_only(granted: &Scope) -> Result<Scope, Refusal> {
+    let ordinary: Vec<_> = granted.iter().filter(|scope| *scope != APPROVAL_ONLY).collect();
+    Scope::parse(&ordinary.join(" ")).map_err(|_| Refusal::Internal)
+}
+
+/// The scope that comes of an approval alone.
+pub(crate) const APPROVAL_ONLY: &str = "execute:external";
 
 /// A name that is never given twice: 128 random bits.
 pub(crate) fn random_id() -> Result<String, Refusal> {
@@ -148,6 +163,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_takes_an_approval_is_in_no_other_token() {
+        let granted = Scope::parse("read:approvals execute:external").unwrap();
+        let narrowed = |asked| narrow(&granted, asked).map(|scope| scope.to_string());
+        assert_eq!(narrowed(None), Ok("read:approvals".to_owned()));
+        assert_eq!(narrowed(Some("read:approvals")), Ok("read:approvals".to_owned()));
+        assert_eq!(narrowed(Some("execute:external")), Err(Refusal::InvalidScope));
+        assert_eq!(narrowed(Some("read:approvals execute:external")), Err(Refusal::InvalidScope));
+        let approved = narrow_approved(&granted, Some("execute:external"));
+        assert_eq!(approved.map(|scope| scope.to_string()), Ok("execute:external".to_owned()));
+    }
 
     proptest! {
         #[test]

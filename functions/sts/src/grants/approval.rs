@@ -5,7 +5,7 @@
 //!    The approver needs the scope `write:approvals`, and the actor must be in its `may_act`.
 //! 2. The actor exchanges the approval, naming the same plan, for an access token that allows `execute:external` alone and
 //!    says in the claim `approval` which plan, who approved, and by which approval. That uses the approval up: of two who
-//!    try at once, one is refused.
+//!    try at once, one is refused. No other grant gives that scope, whatever the actor's role allows.
 //!
 //! Losing a race, a failing store or a crash between the two costs the approver a second approval, never a second execution.
 
@@ -22,7 +22,7 @@ use crate::binding::Binding;
 use crate::client::Client;
 use crate::context::Context;
 use crate::form::Form;
-use crate::issue::{Draft, TokenAnswer, narrow, sign};
+use crate::issue::{APPROVAL_ONLY as EXECUTE, Draft, TokenAnswer, narrow_approved, sign};
 use crate::own_tokens::OwnType;
 use crate::refusal::Refusal;
 
@@ -99,9 +99,14 @@ pub(super) async fn execute<P: Ports>(
 ) -> Result<ProxyResponse, Refusal> {
     let (actor, plan) = (&client.identity.id, plan(form)?);
     let executes = client.identity.scope().narrowed_to(&Scope::parse(EXECUTE).unwrap_or_default());
-    let scope = narrow(&executes, form.value("scope"))?;
+    let scope = narrow_approved(&executes, form.value("scope"))?;
     if scope.is_empty() {
         return Err(Refusal::InvalidScope);
+    }
+    // `resource` names the plan; the token itself is for the API and for nobody else.
+    let audience = context.parts.settings.audience.clone();
+    if form.value("audience").is_some_and(|asked| asked != audience) {
+        return Err(Refusal::InvalidTarget("an approval is executed at the API alone"));
     }
     // An approval may be bound to its approver's key, which the actor cannot show: the record says whose it is to use.
     let claims =
@@ -126,7 +131,6 @@ pub(super) async fn execute<P: Ports>(
     }
     let event = context.event(Kind::ApprovalConsumed, actor).actor(&approval.approver);
     context.note(event.resource("plan", plan).detail("approval", &id));
-    let audience = context.parts.settings.audience.clone();
     let other = json!({"id": id, "plan": plan, "approver": approval.approver});
     let draft = Draft {
         other: BTreeMap::from([(CLAIM.to_owned(), other)]),
@@ -160,4 +164,3 @@ fn not_taken<P: Ports>(context: &mut Context<'_, P>, id: &str, plan: &str, reaso
 pub(super) const CLAIM: &str = "approval";
 const PLAN: &str = "urn:portcullis:plan:";
 const APPROVE: &str = "write:approvals";
-const EXECUTE: &str = "execute:external";

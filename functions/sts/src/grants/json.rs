@@ -10,7 +10,7 @@ use crate::Ports;
 use crate::binding::Binding;
 use crate::client::{Presented, authenticate};
 use crate::context::Context;
-use crate::issue::{Draft, TokenAnswer, sign};
+use crate::issue::{Draft, TokenAnswer, narrow, sign};
 use crate::refusal::Refusal;
 
 /// Answers as that document does: three members, `bearer` in small letters.
@@ -26,7 +26,8 @@ pub(super) async fn token<P: Ports>(
     }
     let binding = Binding::of(context, &client).await?;
     let audience = context.parts.settings.audience.clone();
-    let draft = Draft::of_client(&client, &binding, audience, client.identity.scope(), "client_credentials");
+    let scope = narrow(&client.identity.scope(), None)?;
+    let draft = Draft::of_client(&client, &binding, audience, scope, "client_credentials");
     let issued = sign(context, Kind::TokenIssued, draft).await?;
     TokenAnswer {
         access_token: issued.token,

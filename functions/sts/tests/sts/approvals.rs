@@ -219,11 +219,65 @@ async fn what_came_of_an_approval_goes_no_further() {
     };
     assert_eq!(sts.send(&exchange("svc.memory")).await.error(), (400, "invalid_request"));
     let own = sts.send(&exchange("svc.actuator")).await;
-    assert_eq!(own.status, 200);
-    assert!(
-        !sts.claims(&own.text("access_token")).await.other.contains_key("approval"),
-        "narrowed, it lost the approval"
-    );
+    assert_eq!(own.error(), (400, "invalid_scope"), "without the approval nothing of its scope is left");
+}
+
+/// What a token may be used for must not depend on which grant it was asked with.
+#[tokio::test]
+async fn no_other_grant_gives_what_takes_an_approval() {
+    let sts = sts().await;
+    let own = sts.token_of("svc.actuator").await;
+    let user = sts.user_token(|_| {});
+    let json = serde_json::json!({
+        "service_id": "svc.actuator", "client_secret": crate::support::secret_of("svc.actuator"),
+    });
+    let json =
+        Call::new("POST", "/sts/token").header("Content-Type", "application/json").body(&json.to_string());
+    let exchange = |token: &str| {
+        Call::token(&[("grant_type", EXCHANGE), ("subject_token", token), ("subject_token_type", ACCESS)])
+            .basic("svc.actuator")
+    };
+    for (label, call) in [
+        ("client credentials", Call::client_credentials().basic("svc.actuator")),
+        ("the document's JSON", json),
+        ("its own token", exchange(&own)),
+        ("a user's token", exchange(&user)),
+    ] {
+        let answer = sts.send(&call).await;
+        assert_eq!(answer.status, 200, "{label}: {answer:?}");
+        let claims = sts.claims(&answer.text("access_token")).await;
+        assert_eq!(claims.scope.to_string(), "read:approvals", "{label}");
+    }
+    for (label, token) in [("its own token", &own), ("a user's token", &user)] {
+        let call = Call::token(&[
+            ("grant_type", EXCHANGE),
+            ("subject_token", token),
+            ("subject_token_type", ACCESS),
+            ("scope", "execute:external"),
+        ]);
+        assert_eq!(sts.send(&call.basic("svc.actuator")).await.error(), (400, "invalid_scope"), "{label}");
+    }
+}
+
+#[tokio::test]
+async fn an_approval_is_executed_for_no_other_audience() {
+    let sts = sts().await;
+    let approval = given(&sts).await.text("access_token");
+    let execute_for = |audience: &str| {
+        Call::token(&[
+            ("grant_type", EXCHANGE),
+            ("subject_token", &approval),
+            ("subject_token_type", APPROVAL),
+            ("resource", PLAN),
+            ("audience", audience),
+        ])
+        .basic("svc.actuator")
+    };
+    for audience in ["svc.enterprise", "https://elsewhere.example", PLAN] {
+        assert_eq!(sts.send(&execute_for(audience)).await.error(), (400, "invalid_target"), "{audience}");
+    }
+    let answer = sts.send(&execute_for(crate::support::AUDIENCE)).await;
+    assert_eq!(answer.status, 200, "none of that used it up: {answer:?}");
 }
 
 #[tokio::test]

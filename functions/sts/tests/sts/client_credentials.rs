@@ -20,7 +20,7 @@ async fn a_token_answer_has_the_members_and_headers_of_rfc_6749() {
     assert_eq!(members, ["access_token", "expires_in", "scope", "token_type"]);
     assert_eq!(answer.body["token_type"], "Bearer");
     assert_eq!(answer.body["expires_in"], 600);
-    assert_eq!(answer.body["scope"], "execute:external read:approvals");
+    assert_eq!(answer.body["scope"], "read:approvals", "not what takes an approval");
 }
 
 #[tokio::test]
@@ -36,7 +36,7 @@ async fn an_access_token_has_the_header_and_claims_of_rfc_9068() {
     assert_eq!(claims.client_id.as_deref(), Some("svc.actuator"));
     assert_eq!(claims.iat.map(|t| t.seconds()), Some(START));
     assert_eq!(claims.exp.seconds(), START + 600);
-    assert_eq!(claims.scope.to_string(), "execute:external read:approvals");
+    assert_eq!(claims.scope.to_string(), "read:approvals");
     assert_eq!(claims.roles, ["svc.actuator"]);
     assert!(claims.cnf.is_none() && claims.act.is_none() && claims.sid.is_none());
     let again = sts.claims(&sts.token_of("svc.actuator").await).await;
@@ -47,10 +47,11 @@ async fn an_access_token_has_the_header_and_claims_of_rfc_9068() {
 async fn scope_narrows_and_never_widens() {
     let sts = sts().await;
     for (label, scope, expected) in [
-        ("all of them", "read:approvals execute:external", Some("read:approvals execute:external")),
-        ("one", "read:approvals", Some("read:approvals")),
+        ("all of them", "read:approvals", Some("read:approvals")),
+        ("what takes an approval", "execute:external", None),
+        ("that and another", "read:approvals execute:external", None),
         ("one twice", "read:approvals read:approvals", Some("read:approvals")),
-        ("none named", "", Some("execute:external read:approvals")),
+        ("none named", "", Some("read:approvals")),
         ("one of another role", "rotate:keys", None),
         ("one of its own and one of another's", "read:approvals rotate:keys", None),
         ("a prefix", "read:approval", None),

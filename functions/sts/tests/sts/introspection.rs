@@ -30,7 +30,7 @@ async fn an_active_token_is_described_with_the_members_of_section_2_2() {
         answer.body,
         json!({
             "active": true, "token_type": "Bearer", "iss": ISSUER, "sub": "svc.actuator", "aud": AUDIENCE,
-            "client_id": "svc.actuator", "scope": "execute:external read:approvals", "roles": ["svc.actuator"],
+            "client_id": "svc.actuator", "scope": "read:approvals", "roles": ["svc.actuator"],
             "iat": START, "exp": START + 600, "jti": jti,
         })
     );
