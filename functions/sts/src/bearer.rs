@@ -3,11 +3,11 @@
 use portcullis_audit::Kind;
 use portcullis_token::{Claims, ClientCertificate, Presentation};
 
-use crate::Ports;
 use crate::binding;
 use crate::context::Context;
 use crate::own_tokens::{NotTaken, OwnType};
 use crate::refusal::{BearerRefusal, Refusal};
+use crate::{Ports, limits};
 
 /// Whether the request shows an access token rather than a client's credential.
 pub(crate) fn is_shown<P: Ports>(context: &Context<'_, P>) -> bool {
@@ -26,7 +26,7 @@ pub(crate) async fn authorize<P: Ports>(
     let header = context.request.header("Authorization").map_err(|_| malformed)?;
     let header = header.ok_or(Refusal::Bearer(BearerRefusal::Missing))?;
     let (scheme, token) = scheme_of(header).ok_or(Refusal::Bearer(BearerRefusal::Missing))?;
-    let proof = match binding::proof(context, Some(token)).await {
+    let proof = match binding::proof(context, Some(token)) {
         Err(Refusal::InvalidDpopProof) => return Err(invalid(context, "dpop-proof")),
         proof => proof?,
     };
@@ -43,6 +43,13 @@ pub(crate) async fn authorize<P: Ports>(
         Err(NotTaken::Token(error)) => return Err(invalid(context, error.as_str())),
     };
     claims.sub.clone_into(&mut context.caller);
+    if let Some(proof) = &proof {
+        match binding::use_up(context, proof).await {
+            Err(Refusal::InvalidDpopProof) => return Err(invalid(context, "dpop-proof")),
+            used => used?,
+        }
+    }
+    limits::check_client(context, &claims.sub).await?;
     // Our verifier takes every audience that we issue tokens for.
     if !claims.aud.contains(&context.parts.settings.audience) {
         return Err(invalid(context, "audience"));

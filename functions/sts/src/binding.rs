@@ -23,7 +23,11 @@ impl Binding {
         context: &mut Context<'_, P>,
         client: &Client<'_>,
     ) -> Result<Self, Refusal> {
-        Ok(Self { proof: proof(context, None).await?, certificate: client.certificate })
+        let proof = proof(context, None)?;
+        if let Some(proof) = &proof {
+            use_up(context, proof).await?;
+        }
+        Ok(Self { proof, certificate: client.certificate })
     }
 
     pub(crate) fn confirmation(&self) -> Option<Confirmation> {
@@ -45,10 +49,10 @@ impl Binding {
     }
 }
 
-/// The verified proof of the request, if it shows one, taken note of: it is good once. `access_token` is the token that
-/// came with it, where there is one.
-pub(crate) async fn proof<P: Ports>(
-    context: &mut Context<'_, P>,
+/// The verified proof of the request, if it shows one. `access_token` is the token that came with it, where there is one.
+/// Before anything comes of it, it is [`use_up`].
+pub(crate) fn proof<P: Ports>(
+    context: &Context<'_, P>,
     access_token: Option<&str>,
 ) -> Result<Option<VerifiedProof>, Refusal> {
     let header = context.request.header("DPoP").map_err(|_| Refusal::InvalidDpopProof)?;
@@ -66,10 +70,19 @@ pub(crate) async fn proof<P: Ports>(
         tracing::info!(reason = error.as_str(), "proof refused");
         Refusal::InvalidDpopProof
     })?;
+    Ok(Some(proof))
+}
+
+/// Takes note of a proof: it is good once. Anybody can make a proof under a key of their own, so this comes after the
+/// client or its token was verified, or strangers would fill the table.
+pub(crate) async fn use_up<P: Ports>(
+    context: &mut Context<'_, P>,
+    proof: &VerifiedProof,
+) -> Result<(), Refusal> {
     let scope = format!("dpop:{}", proof.jkt());
-    let until = proof.replay_until(settings.dpop_max_age_seconds);
+    let until = proof.replay_until(context.parts.settings.dpop_max_age_seconds);
     if context.parts.replay.first_use(&scope, proof.jti(), until).await? {
-        return Ok(Some(proof));
+        return Ok(());
     }
     context.note(context.event(Kind::ReplayDetected, &context.caller).reason("dpop-proof"));
     Err(Refusal::InvalidDpopProof)

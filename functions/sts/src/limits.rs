@@ -48,7 +48,7 @@ async fn check<P: Ports>(
     }
 }
 
-/// The lock of a client at an address.
+/// The lock of a client's secret at an address.
 pub(crate) struct Lock {
     key: String,
     /// There are failures to forget when it authenticates.
@@ -74,7 +74,6 @@ impl Lock {
         let policy = context.parts.settings.lockout;
         let forget_at = policy.forget_at(context.now);
         let failures = context.parts.lockouts.add(&self.key, context.now, forget_at).await?;
-        context.count("AuthenticationFailures");
         if policy.locked_until(&failures, context.now).is_some() {
             context.count("Lockouts");
             let event = context.event(Kind::ClientLockedOut, &context.caller);

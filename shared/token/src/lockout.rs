@@ -1,8 +1,10 @@
 //! Lockout after failed authentications: exponential backoff, counted for a client *and* the address that it came from.
 //!
-//! Whoever guesses at a client locks out that client at his own address and nowhere else. Where both share an address
-//! (one NAT gateway), the lock still ends: what is refused because of it is not checked and not counted, so that nobody
-//! can keep one up by knocking, and no lock is longer than [`LockoutPolicy::longest`].
+//! Whoever guesses at a client locks out that client at his own address and nowhere else. What is refused because of a
+//! lock is not checked and not counted, so that knocking does not prolong it, and no lock is longer than
+//! [`LockoutPolicy::longest`]. Still, whoever shares an address with a client (one NAT gateway) can keep its secret locked
+//! there: one wrong guess after each lock begins the next. It is for guessable credentials alone: a client that
+//! authenticates by assertion or certificate is never locked out.
 
 use std::future::Future;
 use std::time::Duration;

@@ -33,7 +33,7 @@ pub(crate) struct Client<'r> {
 /// Why a client is not who it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// It may be guessing: this is counted.
+    /// It may be guessing: for secrets, this is counted.
     Wrong(&'static str),
     /// An assertion that was good was shown twice: a repeat, which teaches nobody anything.
     Replayed,
@@ -59,10 +59,17 @@ pub(crate) async fn authenticate<'r, P: Ports>(
     presented: Presented<'_>,
 ) -> Result<Client<'r>, Refusal> {
     presented.client_id().clone_into(&mut context.caller);
-    let lock = Lock::check(context, presented.client_id()).await?;
+    // A secret can be guessed. An assertion or a certificate cannot, and their owner is not to be locked out by whoever
+    // shares the address and guesses.
+    let lock = match &presented {
+        Presented::Secret { client_id, .. } => Some(Lock::check(context, client_id).await?),
+        Presented::Assertion { .. } | Presented::Certificate { .. } => None,
+    };
     match verify(context, &presented).await {
         Ok(identity) => {
-            lock.succeeded(context).await?;
+            if let Some(lock) = lock {
+                lock.succeeded(context).await?;
+            }
             let client = Client {
                 identity,
                 certificate: certificate::of_identity(context, identity),
@@ -80,7 +87,10 @@ pub(crate) async fn authenticate<'r, P: Ports>(
             Err(Refusal::InvalidClient)
         }
         Err(Failure::Wrong(reason)) => {
-            lock.failed(context).await?;
+            context.count("AuthenticationFailures");
+            if let Some(lock) = lock {
+                lock.failed(context).await?;
+            }
             if presented.method() == AuthMethod::TlsClientAuth {
                 certificate::note(context, Kind::CertificateRefused, Some(reason));
             }

@@ -125,6 +125,13 @@ async fn a_bound_token_opens_this_services_own_endpoints_with_its_proof_alone() 
         assert_eq!(answer.error(), (401, "invalid_token"), "{label}: {answer:?}");
         assert!(answer.header("WWW-Authenticate").unwrap().contains("invalid_token"), "{label}");
     }
+    // A proof that came with a token that is none, or is bound to another key, was not taken note of.
+    let forged = format!("{token}A");
+    for (jti, token) in [("good", &forged), ("good", &plain)] {
+        let call = rotate("DPoP", token).header("DPoP", &of(jti, Some(token)));
+        assert_eq!(sts.send(&call).await.status, 401);
+    }
+    assert!(!sts.codes().contains(&"replay-detected".to_owned()));
     let call = rotate("DPoP", &token).header("DPoP", &of("good", Some(&token)));
     assert_eq!(sts.send(&call).await.status, 200);
     assert_eq!(sts.send(&call).await.error(), (401, "invalid_token"), "the proof is used up");

@@ -69,6 +69,35 @@ async fn an_attacker_does_not_lock_out_the_honest_client() {
     );
 }
 
+/// What cannot be guessed needs no lock, and whoever guesses beside it at the same address cannot put one on it.
+#[tokio::test]
+async fn assertions_and_certificates_are_not_locked() {
+    let sts = sts().await;
+    let address = "192.0.2.1";
+    let claims = |jti: &str| {
+        serde_json::json!({"iss": "svc.optimizer", "sub": "svc.optimizer", "aud": crate::support::ISSUER,
+            "iat": crate::support::START, "exp": crate::support::START + 60, "jti": jti})
+    };
+    let shown = |key: &portcullis_token::LocalSigner, jti: &str| {
+        let kid = sts.client_key.public().kid();
+        let assertion =
+            crate::support::jws(key, &serde_json::json!({"alg": "ES256", "kid": kid}), &claims(jti));
+        Call::token(&[
+            ("grant_type", "client_credentials"),
+            ("client_assertion", &assertion),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ])
+        .from(address)
+    };
+    let stranger = portcullis_token::LocalSigner::generate(portcullis_token::Algorithm::Es256).unwrap();
+    assert_eq!(statuses(&sts, &shown(&stranger, "x"), 20).await, [401; 20], "forged, and never locked");
+    assert_eq!(sts.send(&honest("svc.optimizer", address)).await.status, 200, "nor counted");
+    statuses(&sts, &guess("svc.optimizer", address), 20).await;
+    assert_eq!(sts.send(&honest("svc.optimizer", address)).await.status, 429, "its secret is locked");
+    assert_eq!(sts.send(&shown(&sts.client_key, "good")).await.status, 200, "its key is not");
+    assert_eq!(sts.send(&honest("svc.optimizer", address)).await.status, 429, "and opens no lock");
+}
+
 /// Even behind one address with the attacker, who knocks every second for a day: no lock is longer than a quarter of an
 /// hour, and knocking at a locked door does not hold it shut.
 #[tokio::test]
@@ -128,6 +157,21 @@ async fn a_client_has_a_rate_that_nobody_else_can_use_up() {
 }
 
 #[tokio::test]
+async fn the_bearer_of_a_token_has_the_rate_of_its_principal() {
+    let options = Options { settings: |s| s.client_rate = "3/m".parse().unwrap(), ..Options::default() };
+    let sts = sts_with(options).await;
+    let token = sts.token_of("ops.auditor").await;
+    for (i, expected) in [200, 200, 429, 429].into_iter().enumerate() {
+        let call = Call::form("/sts/introspect", &[("token", "x")]).bearer(&token);
+        let answer = sts.send(&call.from(&format!("192.0.2.{i}"))).await;
+        assert_eq!(answer.status, expected, "{i}: one of the three went into getting the token");
+    }
+    let other = sts.token_of("ops.admin").await;
+    let call = Call::new("GET", "/sts/keys").bearer(&other);
+    assert_eq!(sts.send(&call).await.status, 200, "another principal");
+}
+
+#[tokio::test]
 async fn stores_that_fail_let_nobody_in() {
     let sts = sts().await;
     assert_eq!(sts.send(&honest("svc.actuator", "192.0.2.1")).await.status, 200);
@@ -175,7 +219,7 @@ async fn every_outcome_is_in_the_audit_trail_before_its_answer() {
     let events = sts.audit.events();
     assert_eq!(events[0]["src_endpoint"]["ip"], "192.0.2.1");
     let text = events[0].to_string();
-    for part in ["svc.actuator", "execute:external", "client_secret_basic", "client_credentials", "r-1"] {
+    for part in ["svc.actuator", "read:approvals", "client_secret_basic", "client_credentials", "r-1"] {
         assert!(text.contains(part), "{part} in {text}");
     }
 }
