@@ -26,8 +26,8 @@ pub use jwks::{HttpJwks, HttpJwksError};
 #[cfg(feature = "axum")]
 pub use layer::Unverified;
 pub use layer::{
-    CertificateRule, DpopChecks, ExcludedPaths, Forbidden, PathError, RequireScope, RequireScopeService,
-    SecurityContext, SecurityLayer, SecurityService, require,
+    CertificateRule, DpopChecks, ExcludedPaths, Forbidden, PathError, PlanApproval, RequireScope,
+    RequireScopeService, SecurityContext, SecurityLayer, SecurityService, require,
 };
 pub use pacing::{Pacing, SystemClock, SystemPacing};
 pub use peer::PeerCertificate;

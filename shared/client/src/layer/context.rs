@@ -6,6 +6,17 @@ use portcullis_token::{Claims, Scope, VerifiedToken};
 use super::refusal::Forbidden;
 use crate::peer::PeerCertificate;
 
+/// Which plan was approved, by whom, and by which approval: the claim `approval` of a verified token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanApproval<'c> {
+    /// The approval, which is never given twice.
+    pub id: &'c str,
+    /// The plan that may be executed, and no other.
+    pub plan: &'c str,
+    /// Who approved it.
+    pub approver: &'c str,
+}
+
 /// The verified caller of a request. Only [`super::SecurityLayer`] makes one; handlers find it among the request's extensions.
 #[derive(Debug, Clone)]
 pub struct SecurityContext {
@@ -46,6 +57,17 @@ impl SecurityContext {
     /// The token's own name (`jti`), for the audit log.
     pub fn token_id(&self) -> Option<&str> {
         self.claims.jti.as_deref()
+    }
+
+    /// The approval that the token came of, if it came of one.
+    ///
+    /// A token that allows `execute:external` is for one plan, once. The handler checks that the plan that it is about to
+    /// execute is [`PlanApproval::plan`], and notes [`PlanApproval::id`] in a [`portcullis_token::ReplayWindow`] until
+    /// [`SecurityContext::expires_at`] and a minute more: whoever notes it first executes, everybody after that does not.
+    pub fn approval(&self) -> Option<PlanApproval<'_>> {
+        let claim = self.claims.other.get("approval")?;
+        let text = |name| claim.get(name).and_then(|value| value.as_str()).filter(|text| !text.is_empty());
+        Some(PlanApproval { id: text("id")?, plan: text("plan")?, approver: text("approver")? })
     }
 
     /// Who acts for the subject, where somebody does (RFC 8693 section 4.1).

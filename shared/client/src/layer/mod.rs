@@ -16,7 +16,7 @@ use tower::{Layer, Service};
 
 pub use authority::DpopChecks;
 use authority::{BoxFuture, Credentials, Proofs, Tokens, credentials};
-pub use context::SecurityContext;
+pub use context::{PlanApproval, SecurityContext};
 pub use excluded::{ExcludedPaths, PathError};
 pub use refusal::Forbidden;
 use refusal::Refusal;

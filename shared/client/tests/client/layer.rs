@@ -106,6 +106,60 @@ async fn a_verified_caller_is_told_to_the_handler() {
 }
 
 #[tokio::test]
+async fn a_handler_is_told_what_was_approved_and_nothing_that_is_half_said() {
+    async fn plan(context: SecurityContext) -> String {
+        let told = context.approval();
+        told.map_or("none".to_owned(), |a| format!("{} by {} as {}", a.plan, a.approver, a.id))
+    }
+    let service = Router::new().route("/plan", get(plan)).layer(layer(key_server().await, &clock()));
+    let whole = json!({"id": "a-1", "plan": "plan-7", "approver": "svc.enterprise"});
+    for (label, claim, expected) in [
+        ("whole", whole.clone(), "plan-7 by svc.enterprise as a-1"),
+        ("null", Value::Null, "none"),
+        ("a text", json!("plan-7"), "none"),
+        ("without an id", json!({"plan": "plan-7", "approver": "svc.enterprise"}), "none"),
+        ("an empty plan", with(whole.clone(), "plan", json!("")), "none"),
+        ("a number for the approver", with(whole, "approver", json!(7)), "none"),
+    ] {
+        let token = bearer(&with(claims(), "approval", claim));
+        assert_eq!(send(&service, request("/plan", Some(&token))).await.1, expected, "{label}");
+    }
+    assert_eq!(send(&service, request("/plan", Some(&bearer(&claims())))).await.1, "none", "no claim");
+}
+
+/// Revocations, or none to be had.
+struct Revoked(Option<Vec<Revocation>>);
+
+impl RevocationStore for Revoked {
+    async fn add(&self, _: &Revocation) -> Result<(), StoreError> {
+        Err(StoreError::Refused)
+    }
+
+    async fn since(&self, _: Option<&str>) -> Result<RevocationPage, StoreError> {
+        let items = self.0.clone().ok_or(StoreError::Unavailable)?;
+        Ok(RevocationPage { items, cursor: None, more: false })
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_where_revocations_are_followed() {
+    let (keys, clock) = (key_server().await, clock());
+    let revoked = |jti: &str| {
+        let target = RevocationTarget::Token { iss: ISSUER.to_owned(), jti: jti.to_owned() };
+        Some(vec![Revocation { target, until: Timestamp::from_second(NOW + 900).unwrap() }])
+    };
+    for (label, known, expected) in
+        [("this one", revoked("t-1"), 401), ("another", revoked("t-2"), 200), ("nobody knows", None, 503)]
+    {
+        let follower = RevocationFollower::new(Revoked(known), Arc::clone(&clock), FollowPolicy::default());
+        let service = service(layer(keys, &clock).with_revocations(follower));
+        assert_eq!(status(&service, "/who", &bearer(&claims())).await, expected, "{label}");
+    }
+    let unchecked = service(layer(keys, &clock));
+    assert_eq!(status(&unchecked, "/who", &bearer(&claims())).await, 200, "control: nobody looks");
+}
+
+#[tokio::test]
 async fn every_refusal() {
     let service = service(layer(key_server().await, &clock()));
     let tampered = token(&claims()).replacen("eyJ", "eyK", 1);
