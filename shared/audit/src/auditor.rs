@@ -21,7 +21,9 @@ pub struct AuditorSettings {
     pub function: &'static str,
     /// What happens when a record cannot be kept.
     pub on_failure: OnAuditFailure,
-    /// Told of every record that was not kept, whatever `on_failure` says: the place to log it. It holds no secret.
+    /// Told of every record that was not kept, whatever `on_failure` says: the place to log it. It holds no secret. Of an
+    /// event that could not be made a record (no randomness for its id, a body over [`AuditRecord::MAX_BODY`]) it is told
+    /// by a record of the time, with a body that is an empty object.
     pub on_loss: fn(&AuditRecord, AuditError),
 }
 
@@ -76,10 +78,8 @@ impl<S: AuditSink, C: Clock> Auditor<S, C> {
     /// # Errors
     /// When they were not all recorded and [`OnAuditFailure::Refuse`] is set.
     pub async fn record_all(&self, events: &[SecurityEvent]) -> Result<(), AuditUnavailable> {
-        let kept = match events.iter().map(|event| self.seal(event)).collect::<Result<Vec<_>, _>>() {
-            Ok(records) => self.append(&records).await,
-            Err(error) => Err(error),
-        };
+        let sealed = events.iter().map(|event| self.seal(event)).collect::<Vec<_>>();
+        let kept = self.append_sealed(sealed).await;
         match (kept, self.settings.on_failure) {
             (Err(_), OnAuditFailure::Refuse) => Err(AuditUnavailable),
             _ => Ok(()),
@@ -96,6 +96,30 @@ impl<S: AuditSink, C: Clock> Auditor<S, C> {
         let id = RecordId::fresh(time).map_err(|_| AuditError::Unavailable)?;
         let body = ocsf::to_json(event, id, time, self.settings.function);
         AuditRecord::from_parts(id, time, body).map_err(|_| AuditError::Refused)
+    }
+
+    /// Those that became records are kept even if others did not: what happened, happened.
+    async fn append_sealed(&self, sealed: Vec<Result<AuditRecord, AuditError>>) -> Result<(), AuditError> {
+        let mut records = Vec::with_capacity(sealed.len());
+        let mut verdict = Ok(());
+        for result in sealed {
+            match result {
+                Ok(record) => records.push(record),
+                Err(error) => {
+                    self.tell_unsealed(error);
+                    verdict = Err(error);
+                }
+            }
+        }
+        let kept = if records.is_empty() { Ok(()) } else { self.append(&records).await };
+        verdict.and(kept)
+    }
+
+    fn tell_unsealed(&self, error: AuditError) {
+        let time = self.clock.now();
+        if let Ok(record) = AuditRecord::from_parts(RecordId::of(time, 0), time, "{}") {
+            (self.settings.on_loss)(&record, error);
+        }
     }
 
     async fn append(&self, records: &[AuditRecord]) -> Result<(), AuditError> {
@@ -180,6 +204,20 @@ mod tests {
             assert_eq!(auditor.record(event()).now_or_never().unwrap(), Ok(()), "{on_failure:?}: back again");
             assert_eq!(auditor.sink().records().len(), 1);
         }
+    }
+
+    #[test]
+    fn an_event_that_becomes_no_record_is_told_and_stops_no_other() {
+        static TOLD: AtomicUsize = AtomicUsize::new(0);
+        let auditor = auditor(OnAuditFailure::Continue, |record, error| {
+            assert_eq!((record.body(), error), ("{}", AuditError::Refused));
+            TOLD.fetch_add(1, Ordering::SeqCst);
+        });
+        let sealed = vec![Err(AuditError::Refused), auditor.seal(&event())];
+        let kept = auditor.append_sealed(sealed).now_or_never().unwrap();
+        assert_eq!(kept, Err(AuditError::Refused));
+        assert_eq!(TOLD.load(Ordering::SeqCst), 1);
+        assert_eq!(auditor.sink().records().len(), 1);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 /// A REST API proxy event.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(bound(deserialize = "'de: 'a"))]
 pub struct ProxyEvent<'a> {
     /// HTTP method in capitals.
@@ -63,7 +63,7 @@ impl RequestContext<'_> {
 }
 
 /// The members of `requestContext.identity` that the stack uses.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 pub struct Identity<'a> {
     /// The address that connected to the gateway.
@@ -75,7 +75,7 @@ pub struct Identity<'a> {
 }
 
 /// The members of `requestContext.identity.clientCert` that the stack uses.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(bound(deserialize = "'de: 'a"))]
 pub struct ClientCert<'a> {
     /// Distinguished name of the subject.
@@ -87,7 +87,7 @@ pub struct ClientCert<'a> {
 }
 
 /// The authorizer's context: who is calling.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(bound(deserialize = "'de: 'a"))]
 pub struct Authorizer<'a>(pub TextMap<'a>);
 
@@ -99,7 +99,7 @@ impl Authorizer<'_> {
 }
 
 /// A JSON object of strings, in order. Members that are not strings, numbers or booleans are left out.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Default, Clone, PartialEq, Eq)]
 pub struct TextMap<'a>(pub Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl TextMap<'_> {
@@ -124,6 +124,43 @@ impl<'a> ProxyEvent<'a> {
         let event = object(&mut json).map_err(|_| NotAProxyEvent)?;
         json.end().map_err(|_| NotAProxyEvent)?;
         event.ok_or(NotAProxyEvent)
+    }
+}
+
+// Names and sizes only below: headers, queries, paths and bodies hold credentials and personal data.
+
+impl fmt::Debug for ProxyEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxyEvent")
+            .field("method", &self.method)
+            .field("headers", &self.headers)
+            .field("context", &self.context)
+            .field("body_bytes", &self.body.as_ref().map(|body| body.len()))
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for TextMap<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl fmt::Debug for Identity<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("client_cert", &self.client_cert).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ClientCert<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCert").field("shown", &self.pem.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Authorizer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Authorizer").field(&self.0).finish()
     }
 }
 
@@ -296,6 +333,27 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_is_written_of_an_event_holds_no_value() {
+        let bytes = parse(&json!({
+            "httpMethod": "POST", "path": "/alice", "headers": {"Authorization": "SECRET"},
+            "queryStringParameters": {"hub.verify_token": "SECRET"}, "pathParameters": {"id": "alice"},
+            "body": "SECRET",
+            "requestContext": {
+                "requestId": "r-1",
+                "identity": {"sourceIp": "203.0.113.7", "clientCert": {"subjectDN": "alice", "clientCertPem": "SECRET"}},
+                "authorizer": {"principalId": "alice"},
+            },
+        }));
+        let event = ProxyEvent::parse(&bytes).unwrap();
+        let text = format!("{event:?}");
+        assert_eq!(event.body.as_deref(), Some("SECRET"), "control");
+        assert!(text.contains("Authorization") && text.contains("r-1"), "{text}");
+        for hidden in ["SECRET", "alice", "203.0.113.7"] {
+            assert!(!text.contains(hidden), "{hidden}: {text}");
+        }
+    }
 
     fn parse(event: &serde_json::Value) -> Vec<u8> {
         serde_json::to_vec(event).unwrap()

@@ -22,7 +22,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 use portcullis_audit::{AuditError, AuditRecord, AuditSink};
 
 use super::item::{Item, number, string};
@@ -88,8 +88,14 @@ impl AuditSink for DynamoAudit {
     /// record that is there already stop the others.
     async fn append(&self, records: &[AuditRecord]) -> Result<(), AuditError> {
         let puts: Vec<_> = records.iter().map(|record| self.put(record)).collect();
-        stream::iter(puts).buffer_unordered(AT_ONCE).try_collect().await
+        all(puts).await
     }
+}
+
+/// Puts all of them, then judges: what can be kept is, whichever cannot.
+async fn all(puts: Vec<impl Future<Output = Result<(), AuditError>>>) -> Result<(), AuditError> {
+    let done: Vec<_> = stream::iter(puts).buffer_unordered(AT_ONCE).collect().await;
+    done.into_iter().collect()
 }
 
 fn item_of(record: &AuditRecord, retention: Option<Duration>) -> Item {
@@ -121,9 +127,28 @@ const PUT: Call = Call { service: "dynamodb", operation: "PutItem" };
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use portcullis_audit::RecordId;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_kept_stops_no_other() {
+        let kept = AtomicUsize::new(0);
+        let put = async |fails: bool| {
+            if fails {
+                return Err(AuditError::Unavailable);
+            }
+            tokio::task::yield_now().await;
+            kept.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        };
+        let puts = (0..25).map(|i| put(i == 0)).collect();
+        assert_eq!(all(puts).await, Err(AuditError::Unavailable));
+        assert_eq!(kept.load(Ordering::SeqCst), 24);
+        assert_eq!(all((0..25).map(|_| put(false)).collect()).await, Ok(()));
+    }
 
     #[test]
     fn a_record_has_a_place_by_its_hour_and_its_random_part() {
