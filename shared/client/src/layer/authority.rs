@@ -1,13 +1,14 @@
 //! The checks behind the layer, with their types erased: one layer type whatever the sources of keys and clocks.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use portcullis_base::Clock;
 use portcullis_token::{
-    CachedVerifier, JwksSource, Presentation, ProofExpectation, ReplayWindow, TokenError, VerifiedProof,
-    VerifiedToken, verify_proof,
+    CachedVerifier, Claims, FollowError, JwksSource, Presentation, ProofExpectation, ReplayWindow,
+    RevocationFollower, RevocationStore, TokenError, VerifiedProof, VerifiedToken, verify_proof,
 };
 
 use super::refusal::Refusal;
@@ -30,6 +31,28 @@ impl<S: JwksSource, C: Clock> Tokens for CachedVerifier<S, C> {
         presented: Presentation<'a>,
     ) -> BoxFuture<'a, Result<VerifiedToken, TokenError>> {
         Box::pin(self.verify(token, presented))
+    }
+}
+
+pub(super) trait Revocations: Send + Sync {
+    fn check<'a>(&'a self, claims: &'a Claims) -> BoxFuture<'a, Result<(), Refusal>>;
+}
+
+impl<S: RevocationStore, C: Clock> Revocations for RevocationFollower<S, C> {
+    fn check<'a>(&'a self, claims: &'a Claims) -> BoxFuture<'a, Result<(), Refusal>> {
+        Box::pin(async move {
+            match self.check(claims).await {
+                Ok(()) => Ok(()),
+                Err(FollowError::Token(error)) => {
+                    tracing::info!(reason = error.as_str(), "token refused");
+                    Err(Refusal::InvalidToken)
+                }
+                Err(FollowError::Store(error)) => {
+                    tracing::warn!(%error, "revocations cannot be asked");
+                    Err(Refusal::Unavailable)
+                }
+            }
+        })
     }
 }
 
@@ -102,11 +125,18 @@ impl<R: ReplayWindow, C: Clock> Proofs for DpopChecks<R, C> {
 }
 
 /// The credentials of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Credentials<'r> {
     pub(super) token: &'r str,
     /// The DPoP proof; `Some` exactly if the scheme is `DPoP`.
     pub(super) proof: Option<&'r str>,
+}
+
+/// Neither the token nor the proof, with which anybody could call.
+impl fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("dpop", &self.proof.is_some()).finish_non_exhaustive()
+    }
 }
 
 /// Reads `Authorization` (RFC 6750 section 2.1; the form body and the query are no places for tokens) and `DPoP`.
@@ -157,6 +187,12 @@ mod tests {
             headers.append(*name, value.parse().unwrap());
         }
         headers
+    }
+
+    #[test]
+    fn what_is_written_of_credentials_holds_none() {
+        let text = format!("{:?}", Credentials { token: "SECRET", proof: Some("SECRET") });
+        assert_eq!(text, "Credentials { dpop: true, .. }");
     }
 
     #[test]

@@ -11,11 +11,14 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use portcullis_base::Clock;
-use portcullis_token::{CachedVerifier, JwksSource, Presentation, ReplayWindow, VerifiedToken};
+use portcullis_token::{
+    CachedVerifier, JwksSource, Presentation, ReplayWindow, RevocationFollower, RevocationStore,
+    VerifiedToken,
+};
 use tower::{Layer, Service};
 
 pub use authority::DpopChecks;
-use authority::{BoxFuture, Credentials, Proofs, Tokens, credentials};
+use authority::{BoxFuture, Credentials, Proofs, Revocations, Tokens, credentials};
 pub use context::{PlanApproval, SecurityContext};
 pub use excluded::{ExcludedPaths, PathError};
 pub use refusal::Forbidden;
@@ -28,10 +31,15 @@ use crate::peer::{PeerCertificate, SCHEME};
 
 /// Verifies the token of every request and hands the handler a [`SecurityContext`]; all else is answered with 400, 401,
 /// 403 or, where something that must be asked is down, 503.
+///
+/// Without [`SecurityLayer::with_revocations`] a token that was revoked is taken until it expires, at most the longest life
+/// of its issuer's tokens (15 minutes for those of the stack). Not checked here in any case: whether the caller may do what
+/// it asks for (see [`require`]), rates, and bodies.
 #[derive(Clone)]
 pub struct SecurityLayer {
     tokens: Arc<dyn Tokens>,
     proofs: Option<Arc<dyn Proofs>>,
+    revocations: Option<Arc<dyn Revocations>>,
     excluded: Arc<ExcludedPaths>,
     certificates: CertificateRule,
 }
@@ -63,6 +71,7 @@ impl SecurityLayer {
         Self {
             tokens: Arc::new(verifier),
             proofs: None,
+            revocations: None,
             excluded: Arc::default(),
             certificates: CertificateRule::default(),
         }
@@ -84,6 +93,18 @@ impl SecurityLayer {
         Self { proofs: Some(Arc::new(checks)), ..self }
     }
 
+    /// Refuses tokens that were revoked, as the follower of the store knows them; while it knows nothing lately, all tokens
+    /// (status 503).
+    #[must_use]
+    pub fn with_revocations<R, C>(self, revocations: impl Into<Arc<RevocationFollower<R, C>>>) -> Self
+    where
+        R: RevocationStore + 'static,
+        C: Clock + 'static,
+    {
+        let revocations: Arc<RevocationFollower<R, C>> = revocations.into();
+        Self { revocations: Some(revocations), ..self }
+    }
+
     /// Demands client certificates.
     #[must_use]
     pub fn with_certificates(self, rule: CertificateRule) -> Self {
@@ -94,6 +115,9 @@ impl SecurityLayer {
         let credentials = credentials(&request.headers)?;
         let (token, proof) = self.verify(request, credentials).await?;
         self.check_certificate(&token, request.certificate.as_ref())?;
+        if let Some(revocations) = &self.revocations {
+            revocations.check(token.claims()).await?;
+        }
         if let (Some(proofs), Some(proof)) = (&self.proofs, &proof) {
             proofs.note(proof).await?;
         }
@@ -151,6 +175,7 @@ impl std::fmt::Debug for SecurityLayer {
             .field("excluded", &self.excluded)
             .field("certificates", &self.certificates)
             .field("dpop", &self.proofs.is_some())
+            .field("revocations", &self.revocations.is_some())
             .finish_non_exhaustive()
     }
 }

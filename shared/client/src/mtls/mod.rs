@@ -46,6 +46,7 @@ pub struct ServerSettings {
     reload_every: Duration,
     handshake_timeout: Duration,
     max_connection_age: Duration,
+    grace: Duration,
     max_connections: usize,
 }
 
@@ -63,6 +64,7 @@ impl ServerSettings {
             reload_every: RELOAD,
             handshake_timeout: HANDSHAKE,
             max_connection_age: CONNECTION_AGE,
+            grace: GRACE,
             max_connections: CONNECTIONS,
         }
     }
@@ -103,11 +105,18 @@ impl ServerSettings {
         Self { reload_every: span, ..self }
     }
 
-    /// After how long a connection is closed, once it is idle (5 min otherwise): so long may a client that was revoked
-    /// meanwhile go on.
+    /// After how long a connection is closed (5 min otherwise): so long, and the grace for the request under way, may a
+    /// client that was revoked meanwhile go on.
     #[must_use]
     pub fn with_max_connection_age(self, span: Duration) -> Self {
         Self { max_connection_age: span, ..self }
+    }
+
+    /// How long a request that is under way may go on once its connection's time is over, or the server stops (10 s
+    /// otherwise). A slow body holds its place no longer than that.
+    #[must_use]
+    pub fn with_grace(self, span: Duration) -> Self {
+        Self { grace: span, ..self }
     }
 
     /// How many connections are served at once (1024 otherwise); others wait.
@@ -215,5 +224,6 @@ pub enum MtlsError {
 
 const RELOAD: Duration = Duration::from_secs(10);
 const HANDSHAKE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(10);
 const CONNECTION_AGE: Duration = Duration::from_secs(300);
 const CONNECTIONS: usize = 1024;

@@ -34,7 +34,7 @@ pub struct PeerAddress(pub SocketAddr);
 type BoxError = Box<dyn Error + Send + Sync>;
 
 impl<C: Clock + 'static> MtlsServer<C> {
-    /// Serves HTTP/1.1 until `stop` comes, then ends the connections, at most 10 s later. Requests have a
+    /// Serves HTTP/1.1 until `stop` comes, then ends the connections, at most the grace (10 s) later. Requests have a
     /// [`PeerAddress`] among their extensions and, with a good client certificate, a [`PeerCertificate`].
     pub async fn serve<S, B>(
         self: Arc<Self>,
@@ -73,7 +73,7 @@ impl<C: Clock + 'static> MtlsServer<C> {
         // Nobody listening any more is as good.
         let _told = stopping.send(true);
         let all_ended = async { while connections.join_next().await.is_some() {} };
-        if timeout(GRACE, all_ended).await.is_err() {
+        if timeout(self.settings.grace, all_ended).await.is_err() {
             connections.shutdown().await;
         }
     }
@@ -105,7 +105,7 @@ impl<C: Clock + 'static> MtlsServer<C> {
             return;
         };
         let standing = self.standing(&current, &stream, address);
-        let max_age = self.settings.max_connection_age;
+        let (max_age, grace) = (self.settings.max_connection_age, self.settings.grace);
         let serve = service_fn(move |mut request: Request<Incoming>| {
             self.mark(&standing, &mut request);
             service.clone().oneshot(request)
@@ -123,7 +123,12 @@ impl<C: Clock + 'static> MtlsServer<C> {
             ended = connection.as_mut() => ended,
             () = over => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                // Whoever takes its answer slowly, or sends its body so, is waited for no longer: its place is others'.
+                let Ok(ended) = timeout(grace, connection).await else {
+                    tracing::info!(peer = %address, "connection cut off: its time was over");
+                    return;
+                };
+                ended
             }
         };
         if let Err(error) = ended {
@@ -192,6 +197,5 @@ async fn accept(
 }
 
 const HEADERS: Duration = Duration::from_secs(10);
-const GRACE: Duration = Duration::from_secs(10);
 const SHORTEST: Duration = Duration::from_millis(10);
 const AFTER_FAILURE: Duration = Duration::from_millis(100);

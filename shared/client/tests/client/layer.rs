@@ -17,8 +17,9 @@ use portcullis_client::{
     Transport, UrlError, require,
 };
 use portcullis_token::{
-    Algorithm, Audience, CachePolicy, CachedVerifier, IssuerPolicy, Jwks, JwksSource, JwksSourceError,
-    LocalSigner, ReplayWindow, Signer, StoreError, Thumbprint, Verifier,
+    Algorithm, Audience, CachePolicy, CachedVerifier, FollowPolicy, IssuerPolicy, Jwks, JwksSource,
+    JwksSourceError, LocalSigner, ReplayWindow, Revocation, RevocationFollower, RevocationPage,
+    RevocationStore, RevocationTarget, Signer, StoreError, Thumbprint, Verifier,
 };
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -125,6 +126,38 @@ async fn a_handler_is_told_what_was_approved_and_nothing_that_is_half_said() {
         assert_eq!(send(&service, request("/plan", Some(&token))).await.1, expected, "{label}");
     }
     assert_eq!(send(&service, request("/plan", Some(&bearer(&claims())))).await.1, "none", "no claim");
+}
+
+/// Revocations, or none to be had.
+struct Revoked(Option<Vec<Revocation>>);
+
+impl RevocationStore for Revoked {
+    async fn add(&self, _: &Revocation) -> Result<(), StoreError> {
+        Err(StoreError::Refused)
+    }
+
+    async fn since(&self, _: Option<&str>) -> Result<RevocationPage, StoreError> {
+        let items = self.0.clone().ok_or(StoreError::Unavailable)?;
+        Ok(RevocationPage { items, cursor: None, more: false })
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_where_revocations_are_followed() {
+    let (keys, clock) = (key_server().await, clock());
+    let revoked = |jti: &str| {
+        let target = RevocationTarget::Token { iss: ISSUER.to_owned(), jti: jti.to_owned() };
+        Some(vec![Revocation { target, until: Timestamp::from_second(NOW + 900).unwrap() }])
+    };
+    for (label, known, expected) in
+        [("this one", revoked("t-1"), 401), ("another", revoked("t-2"), 200), ("nobody knows", None, 503)]
+    {
+        let follower = RevocationFollower::new(Revoked(known), Arc::clone(&clock), FollowPolicy::default());
+        let service = service(layer(keys, &clock).with_revocations(follower));
+        assert_eq!(status(&service, "/who", &bearer(&claims())).await, expected, "{label}");
+    }
+    let unchecked = service(layer(keys, &clock));
+    assert_eq!(status(&unchecked, "/who", &bearer(&claims())).await, 200, "control: nobody looks");
 }
 
 #[tokio::test]

@@ -203,6 +203,23 @@ async fn a_connection_ends_in_time_and_no_session_outlives_it() {
 }
 
 #[tokio::test]
+async fn a_request_that_never_ends_is_cut_off_with_its_connection() {
+    let pki = Pki::new();
+    let endless = Router::new().fallback(any(async || {
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        "never"
+    }));
+    let (age, grace) = (Duration::from_millis(500), Duration::from_millis(200));
+    let settings = pki.settings().with_max_connection_age(age).with_grace(grace).with_max_connections(1);
+    let (address, _) = pki.serve(settings, endless).await;
+    for label in ["the request itself", "the next one, which needs its place"] {
+        let client = pki.http(Some("actuator/client"));
+        let answer = tokio::time::timeout(Duration::from_secs(60), ask(&client, address)).await;
+        assert_eq!(answer, Ok(None), "{label}");
+    }
+}
+
+#[tokio::test]
 async fn stopping_finishes_what_is_under_way_and_takes_nothing_new() {
     let pki = Pki::new();
     let under_way = Arc::new(tokio::sync::Notify::new());
