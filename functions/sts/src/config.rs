@@ -14,7 +14,8 @@ use crate::{Issuer, StsSettings, UserIssuer, issuer};
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `ISSUER`, `AUDIENCE`, `SIGNING_ALGORITHM` (default `ES256`), `ADDRESS_RATE`, `CLIENT_RATE` (quotas), `APPROVAL_MINUTES`
-    /// (1 to 15; 15), `REFRESH_DAYS` (1 to 90; 30), `REFRESH_IDLE_DAYS` (1 to 90; 7), `REFRESH_GRACE_SECONDS` (0 to 60; 10).
+    /// (1 to 15; 15), `REFRESH_DAYS` (1 to 90; 30), `REFRESH_IDLE_DAYS` (1 to 90; 7), `REFRESH_GRACE_SECONDS` (0 to 60; 10),
+    /// `VIEWER_ADDRESS_HEADER` (only behind CloudFront, which writes it).
     pub settings: StsSettings,
     /// `IDENTITIES`: an identities file as YAML; the shipped one where absent.
     pub identities: Identities,
@@ -131,6 +132,7 @@ fn sts_settings<L: Fn(&str) -> Option<String>>(
     );
     let mut settings = StsSettings::new(issuer?, audience).ok()?;
     settings.algorithm = algorithm.0.first().copied().unwrap_or(default);
+    settings.viewer_address_header = s.optional("VIEWER_ADDRESS_HEADER");
     settings.address_rate = s.parsed("ADDRESS_RATE", settings.address_rate, |_| true);
     settings.client_rate = s.parsed("CLIENT_RATE", settings.client_rate, |_| true);
     let minutes = s.parsed("APPROVAL_MINUTES", 15_u32, |n| (1..=15).contains(n));
@@ -259,6 +261,13 @@ mod tests {
         assert_eq!(config.audit.on_failure, portcullis_audit::OnAuditFailure::Refuse);
         assert_eq!(config.on_limits_failure, OnStoreFailure::Refuse);
         assert_eq!(config.signer, SignerSetting::Sealed { key_id: "x".to_owned() });
+    }
+
+    #[test]
+    fn a_header_speaks_for_the_viewer_only_where_it_is_set() {
+        assert_eq!(read(&[]).unwrap().settings.viewer_address_header, None);
+        let behind = read(&[("VIEWER_ADDRESS_HEADER", "x-viewer-address")]).unwrap();
+        assert_eq!(behind.settings.viewer_address_header.as_deref(), Some("x-viewer-address"));
     }
 
     #[test]

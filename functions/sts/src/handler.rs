@@ -59,7 +59,8 @@ impl<P: Ports> StsFunction<P> {
         if event.method != endpoint.method() {
             return refusal::method_not_allowed(endpoint.method());
         }
-        let request = Request::new(event, endpoint.operation());
+        let viewer = self.parts.settings.viewer_address_header.as_deref();
+        let request = Request::new(event, endpoint.operation(), viewer);
         let mut context = Context::new(&self.parts, &self.own, &self.limited_at, &request);
         let served = match self.serve(endpoint, &mut context).await {
             Ok(answer) => Ok(answer),

@@ -104,6 +104,8 @@ pub struct StsSettings {
     pub assertion_max_lifetime_seconds: u16,
     /// For clocks that disagree, in seconds.
     pub leeway_seconds: u8,
+    /// The header in which CloudFront says the viewer's address. `None`: nobody stands between.
+    pub viewer_address_header: Option<String>,
 }
 
 impl StsSettings {
@@ -128,6 +130,7 @@ impl StsSettings {
             dpop_max_age_seconds: 60,
             assertion_max_lifetime_seconds: 300,
             leeway_seconds: 5,
+            viewer_address_header: None,
         })
     }
 }

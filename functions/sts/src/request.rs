@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use portcullis_lambda::ProxyEvent;
+use portcullis_lambda::{ProxyEvent, caller_address};
 use portcullis_token::{ClientCertificate, ClientCertificateError};
 
 use crate::form::Form;
@@ -15,7 +15,7 @@ pub(crate) struct Request<'a> {
     event: &'a ProxyEvent<'a>,
     /// `POST /sts/token`.
     pub(crate) operation: &'static str,
-    /// The address that connected to the gateway: never what a header says.
+    /// The address that connected to the gateway, or the viewer's where a header of CloudFront's is trusted for it.
     pub(crate) address: IpAddr,
     /// The client certificate of the connection, where there is one.
     pub(crate) certificate: Option<Result<ClientCertificate, ClientCertificateError>>,
@@ -30,10 +30,23 @@ pub(crate) enum MediaType {
     None,
 }
 
+fn only_header<'a>(event: &'a ProxyEvent<'a>, name: &str) -> Result<Option<&'a str>, RepeatedHeader> {
+    let mut found = event.headers.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+    match (found.next(), found.next()) {
+        (first, None) => Ok(first.map(|(_, value)| value.as_ref())),
+        _ => Err(RepeatedHeader),
+    }
+}
+
 impl<'a> Request<'a> {
-    pub(crate) fn new(event: &'a ProxyEvent<'a>, operation: &'static str) -> Self {
+    pub(crate) fn new(
+        event: &'a ProxyEvent<'a>,
+        operation: &'static str,
+        viewer_header: Option<&str>,
+    ) -> Self {
         let identity = &event.context.identity;
-        let address = identity.source_ip.as_deref().and_then(|text| text.parse().ok());
+        let viewer = viewer_header.and_then(|name| only_header(event, name).ok().flatten());
+        let address = caller_address(viewer, identity.source_ip.as_deref());
         Self {
             event,
             operation,
@@ -45,11 +58,7 @@ impl<'a> Request<'a> {
 
     /// The only header of that name.
     pub(crate) fn header(&self, name: &str) -> Result<Option<&'a str>, RepeatedHeader> {
-        let mut found = self.event.headers.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
-        match (found.next(), found.next()) {
-            (first, None) => Ok(first.map(|(_, value)| value.as_ref())),
-            _ => Err(RepeatedHeader),
-        }
+        only_header(self.event, name)
     }
 
     /// Subject of the client certificate as the gateway writes it.
@@ -118,3 +127,30 @@ pub(crate) struct RepeatedHeader;
 
 /// The largest body, in bytes: an assertion and two tokens take a quarter of it.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_and_locks_go_by_the_viewer_only_where_its_header_is_trusted() {
+        let event = |headers: &str| {
+            format!(
+                r#"{{"httpMethod":"POST","path":"/sts/token","headers":{headers},
+                "requestContext":{{"identity":{{"sourceIp":"203.0.113.7"}}}}}}"#
+            )
+        };
+        let one = event(r#"{"X-Viewer-Address":"198.51.100.9:4711"}"#);
+        let two = event(r#"{"X-Viewer-Address":"198.51.100.9:1","x-viewer-address":"198.51.100.8:1"}"#);
+        for (label, event, trusted, expected) in [
+            ("not trusted", &one, None, "203.0.113.7"),
+            ("trusted", &one, Some("x-viewer-address"), "198.51.100.9"),
+            ("another", &one, Some("x-other"), "203.0.113.7"),
+            ("repeated", &two, Some("x-viewer-address"), "203.0.113.7"),
+        ] {
+            let event = ProxyEvent::parse(event.as_bytes()).unwrap();
+            let request = Request::new(&event, "POST /sts/token", trusted);
+            assert_eq!(request.address.to_string(), expected, "{label}");
+        }
+    }
+}
