@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::config::Environment;
 use crate::failure::Failure;
 use crate::input;
+use crate::webhook::client_builder;
 
 /// How a service shows who it is: a secret from a file, from `PORTCULLIS_CLIENT_SECRET`, or, for a stack on this machine,
 /// from its root key; or a certificate.
@@ -46,12 +47,9 @@ impl CredentialArgs {
         environment: &Environment,
     ) -> Result<Client, Failure> {
         let client_id = service.to_owned();
-        let credential = match (&self.certs, self.told_secret(environment)?) {
-            (_, Some(secret)) => Credential::Secret { client_id, secret },
-            (Some(_), None) => Credential::Certificate { client_id },
-            (None, None) => {
-                Credential::Secret { client_id, secret: local_secret(service, root_key, environment)? }
-            }
+        let credential = match self.secret(service, root_key, environment)? {
+            Some(secret) => Credential::Secret { client_id, secret },
+            None => Credential::Certificate { client_id },
         };
         let mut settings = settings(url, credential)?;
         if let Some(folder) = &self.certs {
@@ -60,11 +58,37 @@ impl CredentialArgs {
         Client::new(settings).map_err(|e| Failure::usage(format!("{url}: {e}")))
     }
 
-    fn told_secret(&self, environment: &Environment) -> Result<Option<SecretString>, Failure> {
-        match &self.secret_file {
-            Some(file) => read_secret(file).map(Some),
-            None => Ok(environment.client_secret.clone()),
+    /// The secret of a service; none where its certificate is the credential.
+    pub(crate) fn secret(
+        &self,
+        service: &str,
+        root_key: Option<&Path>,
+        environment: &Environment,
+    ) -> Result<Option<SecretString>, Failure> {
+        match (&self.secret_file, &environment.client_secret, &self.certs) {
+            (Some(file), _, _) => read_secret(file).map(Some),
+            (None, Some(secret), _) => Ok(Some(secret.clone())),
+            (None, None, Some(_)) => Ok(None),
+            (None, None, None) => local_secret(service, root_key, environment).map(Some),
         }
+    }
+
+    /// An HTTP client with bounded waiting that shows the certificate, where there is one.
+    pub(crate) fn http(&self) -> Result<reqwest::Client, Failure> {
+        let builder = client_builder();
+        let builder = match &self.certs {
+            None => builder,
+            Some(folder) => {
+                let wrong = |e: reqwest::Error| Failure::usage(format!("{}: {e}", folder.display()));
+                let read = |name: &str| input::read(&folder.join(name), MAX_PEM).map(Zeroizing::new);
+                let (ca, mut pem) = (read("ca.crt")?, read("client.crt")?);
+                pem.extend_from_slice(&read("client.key")?);
+                let ca = reqwest::Certificate::from_pem(&ca).map_err(wrong)?;
+                let identity = reqwest::Identity::from_pem(&pem).map_err(wrong)?;
+                builder.tls_certs_only([ca]).identity(identity)
+            }
+        };
+        builder.build().map_err(|e| Failure::usage(format!("no HTTP client: {e}")))
     }
 }
 
@@ -105,6 +129,7 @@ fn origin(base: &str) -> String {
 }
 
 const MAX_SECRET: u64 = 4096;
+const MAX_PEM: u64 = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -1,18 +1,17 @@
 //! `portcullis token get`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use portcullis_base::{ExposeSecret, SecretString};
-use portcullis_local::RootKey;
+use portcullis_base::ExposeSecret;
 use serde_json::Value;
 use url::{Host, Url, form_urlencoded};
 use zeroize::Zeroizing;
 
 use crate::config::Environment;
 use crate::failure::Failure;
-use crate::input;
 use crate::output::Output;
-use crate::webhook::{client, unreachable_stack};
+use crate::service::CredentialArgs;
+use crate::webhook::unreachable_stack;
 
 /// Asks the token service of a running stack for an access token and prints it.
 ///
@@ -32,9 +31,8 @@ pub(crate) struct Args {
     /// Scopes to ask for, separated by spaces; without it all that the service's role has.
     #[arg(long, value_name = "SCOPES")]
     scope: Option<String>,
-    /// File that holds the client's secret.
-    #[arg(long, value_name = "FILE")]
-    secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    credential: CredentialArgs,
     /// Root key of the local stack. Default: portcullis/root.key in your configuration folder.
     #[arg(long, value_name = "FILE")]
     root_key: Option<PathBuf>,
@@ -42,18 +40,24 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, output: &Output, environment: &Environment) -> Result<(), Failure> {
     let endpoint = endpoint(&args.url)?;
-    let secret = secret(args, environment)?;
+    let secret = args.credential.secret(&args.service, args.root_key.as_deref(), environment)?;
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", "client_credentials");
     if let Some(scope) = &args.scope {
         form.append_pair("scope", scope);
     }
-    let sent = client()?
-        .post(endpoint.clone())
-        .basic_auth(encoded(&args.service).as_str(), Some(encoded(secret.expose_secret()).as_str()))
-        .header("Content-Type", "application/x-www-form-urlencoded")
-        .body(form.finish())
-        .send();
+    let mut request = args.credential.http()?.post(endpoint.clone());
+    match &secret {
+        Some(secret) => {
+            let (id, secret) = (encoded(&args.service), encoded(secret.expose_secret()));
+            request = request.basic_auth(id.as_str(), Some(secret.as_str()));
+        }
+        // RFC 8705 section 2: the certificate says who it is, and the form which client that is.
+        None => {
+            form.append_pair("client_id", &args.service);
+        }
+    }
+    let sent = request.header("Content-Type", "application/x-www-form-urlencoded").body(form.finish()).send();
     let unreachable = |e: &reqwest::Error| unreachable_stack(endpoint.as_str(), e);
     let answer = sent.await.map_err(|e| unreachable(&e))?;
     let status = answer.status();
@@ -78,29 +82,6 @@ fn endpoint(url: &Url) -> Result<Url, Failure> {
     Url::parse(&text).map_err(|e| Failure::usage(format!("{text}: {e}")))
 }
 
-fn secret(args: &Args, environment: &Environment) -> Result<SecretString, Failure> {
-    if let Some(file) = &args.secret_file {
-        return read_secret(file);
-    }
-    if let Some(secret) = &environment.client_secret {
-        return Ok(secret.clone());
-    }
-    let default = || environment.config_home.as_ref().map(|home| home.join("portcullis").join("root.key"));
-    let file = args.root_key.clone().or_else(default);
-    let file =
-        file.ok_or_else(|| Failure::usage("no secret: name a file with --secret-file or --root-key"))?;
-    let root =
-        RootKey::load(&file).map_err(|e| Failure::usage(format!("root key {}: {e}", file.display())))?;
-    Ok(root.client_secret(&args.service))
-}
-
-fn read_secret(file: &Path) -> Result<SecretString, Failure> {
-    let bytes = Zeroizing::new(input::read(file, MAX_SECRET)?);
-    let text = std::str::from_utf8(bytes.trim_ascii())
-        .map_err(|_| Failure::usage(format!("{}: not text", file.display())))?;
-    Ok(text.to_owned().into())
-}
-
 /// RFC 6749 section 2.3.1: both halves of the Basic credentials are encoded as in a form.
 fn encoded(text: &str) -> Zeroizing<String> {
     Zeroizing::new(form_urlencoded::byte_serialize(text.as_bytes()).collect())
@@ -113,8 +94,6 @@ fn refused(status: reqwest::StatusCode, body: &Value) -> Failure {
     let name: String = name.chars().filter(plain).take(64).collect();
     Failure::refused(format!("the token service refused: {} {name}", status.as_u16()))
 }
-
-const MAX_SECRET: u64 = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ mod send;
 mod sign;
 
 pub(crate) use route::body_of;
-pub(crate) use send::{client, unreachable_stack};
+pub(crate) use send::{client, client_builder, unreachable_stack};
 pub(crate) use sign::HEADER;
 
 use clap::Subcommand;

@@ -47,14 +47,17 @@ pub(crate) async fn run(args: &Args, output: &Output, environment: &Environment)
 
 /// An HTTP client with bounded waiting.
 pub(crate) fn client() -> Result<reqwest::Client, Failure> {
+    client_builder().build().map_err(|e| Failure::usage(format!("no HTTP client: {e}")))
+}
+
+/// The same, for who adds to it.
+pub(crate) fn client_builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .timeout(Duration::from_secs(30))
         .connect_timeout(Duration::from_secs(3))
         .redirect(reqwest::redirect::Policy::none())
         // Plaintext for a stack on this machine is nothing for a proxy.
         .no_proxy()
-        .build()
-        .map_err(|e| Failure::usage(format!("no HTTP client: {e}")))
 }
 
 /// Says that nobody answers at `url`.
