@@ -149,6 +149,24 @@ async fn commands_show_a_certificate_in_place_of_a_secret() {
 }
 
 #[tokio::test]
+async fn a_token_is_got_by_certificate_and_bound_to_it() {
+    let stack = Stack::start("strict").await;
+    let get = |folder: &str| {
+        Command::new(binaries::portcullis())
+            .args(["token", "get", "--service", "svc.memory", "--url", &stack.url(""), "--certs"])
+            .arg(stack.certs().join(folder))
+            .output()
+            .unwrap()
+    };
+    let output = get("memory");
+    let token = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(stack.read(Some("memory"), token.trim()).await, Some(StatusCode::NOT_FOUND));
+    assert_eq!(stack.read(Some("actuator"), token.trim()).await, Some(StatusCode::UNAUTHORIZED));
+    assert_eq!(get("actuator").status.code(), Some(1), "another's certificate is refused");
+}
+
+#[tokio::test]
 async fn a_revoked_certificate_opens_no_connection_any_more() {
     let stack = Stack::start("strict").await;
     let token = stack.token("memory").await;
