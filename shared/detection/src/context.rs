@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use crate::glob;
 use crate::hours::{Hours, HoursError, HoursSettings};
 
 /// What is normal in this account. The default knows nothing: rules that ask get no answer, and do not fire for it.
@@ -67,7 +68,9 @@ impl Context {
 
     /// Whether one of these ARNs is automation's.
     pub(crate) fn is_automation(&self, arns: [&str; 2]) -> bool {
-        self.automation.iter().any(|pattern| arns.iter().any(|arn| !arn.is_empty() && glob(pattern, arn)))
+        self.automation
+            .iter()
+            .any(|pattern| arns.iter().any(|arn| !arn.is_empty() && glob::matches(pattern, arn)))
     }
 
     /// Whether `account` is neither `own` nor one of the user's accounts.
@@ -89,41 +92,12 @@ struct Settings {
     accounts: BTreeSet<String>,
 }
 
-/// Whether `text` has the form of `pattern`, in which `*` stands for any text. Linear for patterns of a few stars.
-fn glob(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
-    let Some(last) = parts.next_back() else { return rest.is_empty() };
-    for part in parts {
-        let Some((_, after)) = rest.split_once(part) else { return false };
-        rest = after;
-    }
-    rest.ends_with(last)
-}
-
 /// Largest context file.
 const MAX_CONTEXT_BYTES: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn stars_stand_for_any_text() {
-        for (pattern, text, matches) in [
-            ("arn:aws:iam::1:role/ci", "arn:aws:iam::1:role/ci", true),
-            ("arn:aws:iam::1:role/ci", "arn:aws:iam::1:role/ci2", false),
-            ("arn:aws:iam::1:role/ci-*", "arn:aws:iam::1:role/ci-deploy", true),
-            ("arn:aws:iam::*:role/ci-*", "arn:aws:iam::123:role/ci-", true),
-            ("arn:aws:iam::*:role/*-ci", "arn:aws:iam::123:role/a-ci-b", false),
-            ("a*a", "a", false),
-            ("*", "", true),
-            ("a*b*c", "a-c-b-c", true),
-            ("a*b*c", "a-c-c", false),
-        ] {
-            assert_eq!(glob(pattern, text), matches, "{pattern} {text}");
-        }
-    }
 
     #[test]
     fn a_context_file_is_checked() {

@@ -9,6 +9,7 @@ mod address;
 mod context;
 mod correlation;
 mod detector;
+pub mod glob;
 mod hit;
 mod hours;
 mod index;

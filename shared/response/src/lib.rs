@@ -13,7 +13,6 @@ mod decide;
 mod engine;
 mod finding;
 mod finding_types;
-mod glob;
 mod incident;
 mod json;
 mod memory;

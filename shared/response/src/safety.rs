@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use portcullis_detection::glob;
 use serde::Deserialize;
 
-use crate::glob;
 use crate::target::Target;
 
 /// The safety rules.

@@ -1,7 +1,7 @@
 //! Patterns in which `*` stands for any text.
 
 /// Whether `text` has the form of `pattern`. Linear for patterns of a few stars.
-pub(crate) fn matches(pattern: &str, text: &str) -> bool {
+pub fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
     let Some(last) = parts.next_back() else { return rest.is_empty() };
@@ -28,6 +28,13 @@ mod tests {
             ("*", "", true),
             ("a*a", "a", false),
             ("role/a?", "role/ab", false),
+            ("arn:aws:iam::1:role/ci", "arn:aws:iam::1:role/ci", true),
+            ("arn:aws:iam::1:role/ci", "arn:aws:iam::1:role/ci2", false),
+            ("arn:aws:iam::1:role/ci-*", "arn:aws:iam::1:role/ci-deploy", true),
+            ("arn:aws:iam::*:role/ci-*", "arn:aws:iam::123:role/ci-", true),
+            ("arn:aws:iam::*:role/*-ci", "arn:aws:iam::123:role/a-ci-b", false),
+            ("a*b*c", "a-c-b-c", true),
+            ("a*b*c", "a-c-c", false),
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }
