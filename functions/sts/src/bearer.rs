@@ -4,14 +4,31 @@ use portcullis_audit::Kind;
 use portcullis_token::{Claims, ClientCertificate, Presentation};
 
 use crate::binding;
+use crate::client::{Presented, authenticate};
 use crate::context::Context;
+use crate::form::Form;
 use crate::own_tokens::{NotTaken, OwnType};
 use crate::refusal::{BearerRefusal, Refusal};
 use crate::{Ports, limits};
 
 /// Whether the request shows an access token rather than a client's credential.
-pub(crate) fn is_shown<P: Ports>(context: &Context<'_, P>) -> bool {
+fn is_shown<P: Ports>(context: &Context<'_, P>) -> bool {
     matches!(context.request.header("Authorization"), Ok(Some(header)) if scheme_of(header).is_some())
+}
+
+/// Who asks about a token: the bearer of an access token that reaches as far as `scope`, or else a client that shows its
+/// credential; and whether it may ask about any token.
+pub(crate) async fn or_client<P: Ports>(
+    context: &mut Context<'_, P>,
+    form: &Form<'_>,
+    scope: &'static str,
+) -> Result<(String, bool), Refusal> {
+    if is_shown(context) {
+        return Ok((authorize(context, scope).await?.sub, true));
+    }
+    let presented = Presented::of_form(context.request, form)?;
+    let client = authenticate(context, presented).await?;
+    Ok((client.identity.id.clone(), client.identity.scope().contains(scope)))
 }
 
 /// Verifies the access token of the request, which must be for this API and reach as far as `scope`.

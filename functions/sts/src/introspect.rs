@@ -6,7 +6,6 @@ use portcullis_token::Claims;
 use serde_json::{Map, Value, json};
 
 use crate::asked::Asked;
-use crate::client::{Presented, authenticate};
 use crate::context::Context;
 use crate::refusal::Refusal;
 use crate::{Ports, bearer, limits, request};
@@ -18,13 +17,7 @@ pub(crate) async fn introspect<P: Ports>(context: &mut Context<'_, P>) -> Result
     context.request.refuse_query()?;
     let body = context.request.body()?;
     let form = request::form(context.request, &body)?;
-    let (caller, may_all) = if bearer::is_shown(context) {
-        (bearer::authorize(context, SCOPE).await?.sub, true)
-    } else {
-        let presented = Presented::of_form(context.request, &form)?;
-        let client = authenticate(context, presented).await?;
-        (client.identity.id.clone(), client.identity.scope().contains(SCOPE))
-    };
+    let (caller, may_all) = bearer::or_client(context, &form, SCOPE).await?;
     let asked = Asked::of(context, &form).await?;
     let known =
         |client: &str, audiences: &[String]| may_all || client == caller || audiences.contains(&caller);

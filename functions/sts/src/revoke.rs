@@ -6,7 +6,6 @@ use portcullis_lambda::ProxyResponse;
 use portcullis_token::{Approvals as _, Claims, Revocation, RevocationStore as _, RevocationTarget};
 
 use crate::asked::Asked;
-use crate::client::{Presented, authenticate};
 use crate::context::Context;
 use crate::grants::kill_family;
 use crate::refusal::Refusal;
@@ -19,13 +18,7 @@ pub(crate) async fn revoke<P: Ports>(context: &mut Context<'_, P>) -> Result<Pro
     context.request.refuse_query()?;
     let body = context.request.body()?;
     let form = request::form(context.request, &body)?;
-    let (caller, may_all) = if bearer::is_shown(context) {
-        (bearer::authorize(context, SCOPE).await?.sub, true)
-    } else {
-        let presented = Presented::of_form(context.request, &form)?;
-        let client = authenticate(context, presented).await?;
-        (client.identity.id.clone(), client.identity.scope().contains(SCOPE))
-    };
+    let (caller, may_all) = bearer::or_client(context, &form, SCOPE).await?;
     let check = |owner: &str| match may_all || owner == caller {
         true => Ok(()),
         false => Err(Refusal::UnauthorizedClient("the token was issued to another client")),
