@@ -32,11 +32,13 @@ NAMED = re.compile(r"\"([A-Z][A-Z0-9_]{3,})\"")
 def settings(function):
     """(all names that config.rs reads, those that it cannot do without whatever the others are).
 
-    The audit trail's are read by a part that the functions share.
+    Those of the audit trail and of the signing keys are read by parts that the functions share.
     """
     text = rust(f"functions/{function}/src/config.rs")
     if "AuditConfig::read" in text:
         text += rust("shared/lambda/src/audit.rs")
+    if "SigningConfig::read" in text:
+        text += rust("shared/lambda/src/signing.rs")
     read = {name for _, name in READ.findall(text)}
     # Names that reach `Settings` through a helper of the file; anything in capitals and quotes counts as one.
     read |= set(NAMED.findall(text))

@@ -68,7 +68,7 @@ impl Config {
         let credentials_key_secret = for_keys(&mut s, "CREDENTIALS_KEY_SECRET");
         let (tokens_table, limits_table) = (s.required("TOKENS_TABLE"), s.required("LIMITS_TABLE"));
         let audit = AuditConfig::read(&mut s);
-        let on_limits_failure = on_limits_failure(&mut s);
+        let on_limits_failure = s.parsed("LIMITS_ON_FAILURE", OnStoreFailure::Refuse, |_| true);
         let log_level = s.optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
         // What is not there was told to be wrong.
         let (Some(issuers), Some(identities), Some(rates)) = (issuers, identities, rates) else {
@@ -166,18 +166,6 @@ fn algorithms<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> Vec<Algorit
         s.problem("ISSUER_ALGORITHMS is not a list of RS256, PS256, ES256, EdDSA");
         Vec::new()
     })
-}
-
-fn on_limits_failure<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> OnStoreFailure {
-    let text = s.optional("LIMITS_ON_FAILURE").unwrap_or_else(|| "refuse".to_owned());
-    match text.parse::<u32>() {
-        _ if text == "refuse" => OnStoreFailure::Refuse,
-        Ok(containers @ 1..) => OnStoreFailure::Allow { containers },
-        _ => {
-            s.problem("LIMITS_ON_FAILURE is neither refuse nor a number of containers");
-            OnStoreFailure::Refuse
-        }
-    }
 }
 
 /// One of a few words; the default where absent.

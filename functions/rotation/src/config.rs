@@ -1,10 +1,8 @@
 //! The function's settings, from its environment.
 
-use std::str::FromStr;
 use std::time::Duration;
 
-use portcullis_lambda::{AuditConfig, Settings, SettingsError};
-use portcullis_token::{Algorithm, KeeperSettings};
+use portcullis_lambda::{AuditConfig, Settings, SettingsError, SigningConfig};
 
 use crate::RotationSettings;
 
@@ -13,11 +11,8 @@ use crate::RotationSettings;
 pub struct Config {
     /// `CLIENT_SECRET_PREFIX` (default `portcullis/clients/`), `CLIENT_SECRET_GRACE_MINUTES` (1 to 10080; 60).
     pub settings: RotationSettings,
-    /// `SIGNING_ALGORITHMS` (space between; default `ES256 EdDSA RS256`), `JWKS_MAX_AGE_SECONDS` (60 to 3600; 300),
-    /// `KEY_ROTATION_DAYS` (30 to 90; 60).
-    pub keeper: KeeperSettings,
-    /// `SIGNER`, `SIGNING_KEY_ID`, `SIGNING_KEY_PREFIX`.
-    pub signer: SignerSetting,
+    /// The signing keys, and where they are.
+    pub signing: SigningConfig,
     /// `TOKENS_TABLE`.
     pub tokens_table: String,
     /// `CREDENTIALS_TABLE`.
@@ -28,21 +23,6 @@ pub struct Config {
     pub audit: AuditConfig,
     /// `LOG_LEVEL`: a `tracing` filter; `info` where absent.
     pub log_level: String,
-}
-
-/// Where private signing keys are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SignerSetting {
-    /// `SIGNER=sealed` (default): sealed by the KMS key `SIGNING_KEY_ID`.
-    Sealed {
-        /// The KMS key: id, ARN or alias.
-        key_id: String,
-    },
-    /// `SIGNER=kms`: in KMS, under aliases that begin with `alias/<SIGNING_KEY_PREFIX>/`.
-    Kms {
-        /// The prefix; `portcullis/signing` where absent.
-        prefix: String,
-    },
 }
 
 impl Config {
@@ -67,15 +47,10 @@ impl Config {
             prefix: s.parsed("CLIENT_SECRET_PREFIX", defaults.prefix, |p: &String| p.ends_with('/')),
             grace: Duration::from_secs(minutes * 60),
         };
-        let algorithms = s.parsed("SIGNING_ALGORITHMS", Algorithms::default(), |_| true).0;
-        let max_age = s.parsed("JWKS_MAX_AGE_SECONDS", 300_u64, |n| (60..=3600).contains(n));
-        let days = s.parsed("KEY_ROTATION_DAYS", 60_u64, |n| (30..=90).contains(n));
-        let (max_age, rotate_every) =
-            (Duration::from_secs(max_age), Duration::from_secs(days * 24 * 60 * 60));
+        let signing = SigningConfig::read(&mut s);
         let config = Self {
             settings,
-            keeper: KeeperSettings::new(algorithms, max_age, rotate_every),
-            signer: signer(&mut s),
+            signing,
             tokens_table: s.required("TOKENS_TABLE"),
             credentials_table: s.required("CREDENTIALS_TABLE"),
             credentials_key_secret: s.required("CREDENTIALS_KEY_SECRET"),
@@ -87,47 +62,11 @@ impl Config {
     }
 }
 
-fn signer<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> SignerSetting {
-    match s.optional("SIGNER").as_deref() {
-        None | Some("sealed") => SignerSetting::Sealed { key_id: s.required("SIGNING_KEY_ID") },
-        Some("kms") => SignerSetting::Kms {
-            prefix: s.optional("SIGNING_KEY_PREFIX").unwrap_or_else(|| "portcullis/signing".to_owned()),
-        },
-        Some(_) => {
-            s.problem("SIGNER is neither sealed nor kms");
-            SignerSetting::Sealed { key_id: String::new() }
-        }
-    }
-}
-
-/// Algorithms with a space between, each once.
-#[derive(Debug)]
-struct Algorithms(Vec<Algorithm>);
-
-impl Default for Algorithms {
-    fn default() -> Self {
-        Self(vec![Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256])
-    }
-}
-
-impl FromStr for Algorithms {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let mut algorithms = Vec::new();
-        for word in text.split_ascii_whitespace() {
-            let algorithm = Self::default().0.into_iter().find(|a| a.as_str() == word).ok_or(())?;
-            if algorithms.contains(&algorithm) {
-                return Err(());
-            }
-            algorithms.push(algorithm);
-        }
-        if algorithms.is_empty() { Err(()) } else { Ok(Self(algorithms)) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use portcullis_lambda::{SignerSetting, SigningAlgorithms};
+    use portcullis_token::Algorithm;
+
     use super::*;
 
     fn with(name: &'static str, value: &'static str) -> Result<Config, SettingsError> {
@@ -146,9 +85,9 @@ mod tests {
     fn defaults_hold_where_nothing_is_set() {
         let config = with("", "").unwrap();
         assert_eq!(config.settings, RotationSettings::default());
-        assert_eq!(config.keeper.algorithms, Algorithms::default().0);
-        assert_eq!(config.keeper.policy.rotate_every, Duration::from_secs(60 * 86_400));
-        assert_eq!(config.signer, SignerSetting::Sealed { key_id: "signing_key_id".to_owned() });
+        assert_eq!(config.signing.keeper.algorithms, SigningAlgorithms::default().0);
+        assert_eq!(config.signing.keeper.policy.rotate_every, Duration::from_secs(60 * 86_400));
+        assert_eq!(config.signing.signer, SignerSetting::Sealed { key_id: "signing_key_id".to_owned() });
     }
 
     #[test]
@@ -164,9 +103,12 @@ mod tests {
             Duration::from_secs(300)
         );
         assert_eq!(with("CLIENT_SECRET_PREFIX", "x/clients/").unwrap().settings.prefix, "x/clients/");
-        assert_eq!(with("SIGNING_ALGORITHMS", "EdDSA").unwrap().keeper.algorithms, [Algorithm::EdDsa]);
         assert_eq!(
-            with("SIGNER", "kms").unwrap().signer,
+            with("SIGNING_ALGORITHMS", "EdDSA").unwrap().signing.keeper.algorithms,
+            [Algorithm::EdDsa]
+        );
+        assert_eq!(
+            with("SIGNER", "kms").unwrap().signing.signer,
             SignerSetting::Kms { prefix: "portcullis/signing".to_owned() }
         );
         for (name, value) in [

@@ -11,10 +11,10 @@ use portcullis_aws::{
     audit_sink,
 };
 use portcullis_base::ExposeSecret;
-use portcullis_lambda::{BoxError, LogFormat, SystemClock};
+use portcullis_lambda::{BoxError, LogFormat, SignerSetting, SystemClock};
 use portcullis_secrets::SecretSource;
 use portcullis_token::{EitherKeys, KeyKeeper, SealedKeys, SecretHasher};
-use rotation_function::config::{Config, SignerSetting};
+use rotation_function::config::Config;
 use rotation_function::{Parts, Ports, RotationFunction};
 
 struct Aws;
@@ -36,7 +36,7 @@ async fn main() -> Result<(), BoxError> {
     let secrets = SecretsManager::new(&sdk);
     let hashing = secrets.fetch(&config.credentials_key_secret).await?;
     let tokens = || DynamoTokens::new(&sdk, config.tokens_table.clone(), Arc::new(SystemClock));
-    let keys = match &config.signer {
+    let keys = match &config.signing.signer {
         SignerSetting::Sealed { key_id } => {
             EitherKeys::Left(SealedKeys::new(tokens(), KmsSealer::new(&sdk, key_id)))
         }
@@ -47,7 +47,7 @@ async fn main() -> Result<(), BoxError> {
         stages: secrets,
         secrets: DynamoCredentials::new(&sdk, config.credentials_table.clone(), Arc::new(SystemClock)),
         hasher: SecretHasher::new(hashing.current.expose_secret().as_bytes())?,
-        keeper: KeyKeeper::new(tokens(), keys, SystemClock, config.keeper),
+        keeper: KeyKeeper::new(tokens(), keys, SystemClock, config.signing.keeper),
         auditor: Auditor::new(audit_sink(&sdk, config.audit.trail), SystemClock, auditor),
         clock: SystemClock,
         settings: config.settings,

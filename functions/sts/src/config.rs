@@ -1,12 +1,11 @@
 //! The function's settings, from its environment.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use portcullis_access::Identities;
-use portcullis_lambda::{AuditConfig, Settings, SettingsError};
+use portcullis_lambda::{AuditConfig, Settings, SettingsError, SigningAlgorithms, SigningConfig};
 use portcullis_limit::OnStoreFailure;
-use portcullis_token::{Algorithm, FamilyPolicy, KeeperSettings};
+use portcullis_token::{Algorithm, FamilyPolicy};
 
 use crate::{Issuer, StsSettings, UserIssuer, issuer};
 
@@ -21,11 +20,8 @@ pub struct Config {
     pub identities: Identities,
     /// `USER_ISSUERS`: see [`crate::parse_user_issuers`]; none where absent.
     pub user_issuers: Vec<UserIssuer>,
-    /// `SIGNING_ALGORITHMS` (space between; default `ES256 EdDSA RS256`), `JWKS_MAX_AGE_SECONDS` (60 to 3600; 300),
-    /// `KEY_ROTATION_DAYS` (30 to 90; 60).
-    pub keeper: KeeperSettings,
-    /// `SIGNER`, `SIGNING_KEY_ID`, `SIGNING_KEY_PREFIX`.
-    pub signer: SignerSetting,
+    /// The signing keys, and where they are.
+    pub signing: SigningConfig,
     /// `TOKENS_TABLE`.
     pub tokens_table: String,
     /// `CREDENTIALS_TABLE`.
@@ -44,21 +40,6 @@ pub struct Config {
     pub log_level: String,
 }
 
-/// Where private signing keys are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SignerSetting {
-    /// `SIGNER=sealed` (default): sealed by the KMS key `SIGNING_KEY_ID`, held in memory while they sign.
-    Sealed {
-        /// The KMS key: id, ARN or alias.
-        key_id: String,
-    },
-    /// `SIGNER=kms`: in KMS, which they never leave, under aliases that begin with `alias/<SIGNING_KEY_PREFIX>/`.
-    Kms {
-        /// The prefix; `portcullis/signing` where absent.
-        prefix: String,
-    },
-}
-
 impl Config {
     /// Reads the process environment.
     ///
@@ -75,18 +56,14 @@ impl Config {
     /// Everything that is missing or not valid, at once.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let mut s = Settings::new(lookup);
-        let algorithms = s.parsed("SIGNING_ALGORITHMS", Algorithms::default(), |_| true).0;
-        let settings = sts_settings(&mut s, &algorithms);
-        let identities = identities(&mut s, &algorithms);
+        let signing = SigningConfig::read(&mut s);
+        let settings = sts_settings(&mut s, &signing.keeper.algorithms);
+        let identities = identities(&mut s, &signing.keeper.algorithms);
         let user_issuers = user_issuers(&mut s);
-        let max_age = s.parsed("JWKS_MAX_AGE_SECONDS", 300_u32, |n| (60..=3600).contains(n));
-        let days = s.parsed("KEY_ROTATION_DAYS", 60_u32, |n| (30..=90).contains(n));
-        let keeper = KeeperSettings::new(algorithms, Duration::from_secs(max_age.into()), of_days(days));
-        let signer = signer(&mut s);
         let tables = ["TOKENS_TABLE", "CREDENTIALS_TABLE", "LIMITS_TABLE"];
         let [tokens_table, credentials_table, limits_table] = tables.map(|name| s.required(name));
         let audit = AuditConfig::read(&mut s);
-        let on_limits_failure = s.parsed("LIMITS_ON_FAILURE", OnLimits(OnStoreFailure::Refuse), |_| true).0;
+        let on_limits_failure = s.parsed("LIMITS_ON_FAILURE", OnStoreFailure::Refuse, |_| true);
         let credentials_key_secret = s.required("CREDENTIALS_KEY_SECRET");
         let refresh_key_secret = s.required("REFRESH_KEY_SECRET");
         let log_level = s.optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
@@ -97,8 +74,7 @@ impl Config {
             settings,
             identities,
             user_issuers,
-            keeper,
-            signer,
+            signing,
             tokens_table,
             credentials_table,
             limits_table,
@@ -127,7 +103,7 @@ fn sts_settings<L: Fn(&str) -> Option<String>>(
     let default = if algorithms.contains(&Algorithm::Es256) { Algorithm::Es256 } else { default };
     let algorithm = s.parsed(
         "SIGNING_ALGORITHM",
-        Algorithms(vec![default]),
+        SigningAlgorithms(vec![default]),
         |a| matches!(&*a.0, [one] if algorithms.contains(one)),
     );
     let mut settings = StsSettings::new(issuer?, audience).ok()?;
@@ -173,64 +149,14 @@ fn user_issuers<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> Vec<UserI
     })
 }
 
-fn signer<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> SignerSetting {
-    match s.optional("SIGNER").as_deref() {
-        None | Some("sealed") => SignerSetting::Sealed { key_id: s.required("SIGNING_KEY_ID") },
-        Some("kms") => SignerSetting::Kms {
-            prefix: s.optional("SIGNING_KEY_PREFIX").unwrap_or_else(|| "portcullis/signing".to_owned()),
-        },
-        Some(_) => {
-            s.problem("SIGNER is neither sealed nor kms");
-            SignerSetting::Kms { prefix: String::new() }
-        }
-    }
-}
-
 fn of_days(days: u32) -> Duration {
     Duration::from_secs(u64::from(days) * 24 * 3600)
 }
 
-/// Algorithms with a space between, none twice. PS256 signs nothing here: few verifiers know it, and RSA keys sign RS256.
-struct Algorithms(Vec<Algorithm>);
-
-impl Default for Algorithms {
-    fn default() -> Self {
-        Self(vec![Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256])
-    }
-}
-
-impl FromStr for Algorithms {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let mut algorithms = Vec::new();
-        for name in text.split_ascii_whitespace() {
-            let algorithm = Algorithm::parse(name).filter(|a| *a != Algorithm::Ps256).ok_or(())?;
-            if algorithms.contains(&algorithm) {
-                return Err(());
-            }
-            algorithms.push(algorithm);
-        }
-        if algorithms.is_empty() { Err(()) } else { Ok(Self(algorithms)) }
-    }
-}
-
-struct OnLimits(OnStoreFailure);
-
-impl FromStr for OnLimits {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text.parse::<u32>() {
-            _ if text == "refuse" => Ok(Self(OnStoreFailure::Refuse)),
-            Ok(containers @ 1..) => Ok(Self(OnStoreFailure::Allow { containers })),
-            _ => Err(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use portcullis_lambda::SignerSetting;
+
     use super::*;
 
     fn read(changes: &[(&str, &str)]) -> Result<Config, SettingsError> {
@@ -256,11 +182,11 @@ mod tests {
     fn what_must_be_set_is_enough() {
         let config = read(&[]).unwrap();
         assert_eq!(config.settings.algorithm, Algorithm::Es256);
-        assert_eq!(config.keeper.algorithms.len(), 3);
-        assert_eq!(config.keeper.policy.rotate_every.as_secs(), 60 * 24 * 3600);
+        assert_eq!(config.signing.keeper.algorithms.len(), 3);
+        assert_eq!(config.signing.keeper.policy.rotate_every.as_secs(), 60 * 24 * 3600);
         assert_eq!(config.audit.on_failure, portcullis_audit::OnAuditFailure::Refuse);
         assert_eq!(config.on_limits_failure, OnStoreFailure::Refuse);
-        assert_eq!(config.signer, SignerSetting::Sealed { key_id: "x".to_owned() });
+        assert_eq!(config.signing.signer, SignerSetting::Sealed { key_id: "x".to_owned() });
     }
 
     #[test]

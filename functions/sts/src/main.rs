@@ -13,13 +13,13 @@ use portcullis_aws::{
 };
 use portcullis_base::{ExposeSecret, SecretString};
 use portcullis_client::{HttpJwks, Transport};
-use portcullis_lambda::{BoxError, LogFormat, Metrics, SystemClock};
+use portcullis_lambda::{BoxError, LogFormat, Metrics, SignerSetting, SystemClock};
 use portcullis_limit::{LeasedLimiter, LimiterSettings};
 use portcullis_secrets::{SecretSource, SecretVersions};
 use portcullis_token::{
     EitherKeys, FollowPolicy, KeyKeeper, RefreshTokens, RevocationFollower, SealedKeys, SecretHasher,
 };
-use sts_function::config::{Config, SignerSetting};
+use sts_function::config::Config;
 use sts_function::{Parts, Ports, StsFunction, UserIssuers};
 
 struct Aws;
@@ -53,7 +53,7 @@ async fn main() -> Result<(), BoxError> {
     let tokens = || DynamoTokens::new(&sdk, config.tokens_table.clone(), Arc::new(SystemClock));
     let credentials =
         || DynamoCredentials::new(&sdk, config.credentials_table.clone(), Arc::new(SystemClock));
-    let keys = match &config.signer {
+    let keys = match &config.signing.signer {
         SignerSetting::Sealed { key_id } => {
             EitherKeys::Left(SealedKeys::new(tokens(), KmsSealer::new(&sdk, key_id)))
         }
@@ -77,7 +77,7 @@ async fn main() -> Result<(), BoxError> {
         revocations: RevocationFollower::new(tokens(), SystemClock, FollowPolicy::default()),
         replay: tokens(),
         approvals: tokens(),
-        keeper: KeyKeeper::new(tokens(), keys, SystemClock, config.keeper),
+        keeper: KeyKeeper::new(tokens(), keys, SystemClock, config.signing.keeper),
         user_issuers: UserIssuers::new(
             config.user_issuers,
             jwks,

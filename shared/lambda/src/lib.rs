@@ -9,6 +9,7 @@ mod response;
 #[cfg(feature = "runtime")]
 mod runtime;
 mod settings;
+mod signing;
 mod viewer;
 
 pub use audit::{AuditConfig, log_lost_mirror, log_lost_record};
@@ -22,6 +23,7 @@ pub use response::ProxyResponse;
 #[cfg(feature = "runtime")]
 pub use runtime::{BoxError, run};
 pub use settings::{Settings, SettingsError};
+pub use signing::{NotSigningAlgorithms, SignerSetting, SigningAlgorithms, SigningConfig};
 pub use viewer::caller_address;
 
 use std::future::Future;

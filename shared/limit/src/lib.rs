@@ -35,5 +35,5 @@ pub use key::LimitKey;
 pub use limiter::LeasedLimiter;
 pub use memory::MemoryLimits;
 pub use quota::{Quota, QuotaError};
-pub use settings::{LimiterSettings, OnStoreFailure};
+pub use settings::{LimiterSettings, OnStoreFailure, UnknownOnStoreFailure};
 pub use store::{LimitStore, StoreError};

@@ -33,6 +33,24 @@ pub enum OnStoreFailure {
     },
 }
 
+impl std::str::FromStr for OnStoreFailure {
+    type Err = UnknownOnStoreFailure;
+
+    /// `refuse`, or the number of containers to expect.
+    fn from_str(text: &str) -> Result<Self, UnknownOnStoreFailure> {
+        match text.parse::<u32>() {
+            _ if text == "refuse" => Ok(Self::Refuse),
+            Ok(containers @ 1..) => Ok(Self::Allow { containers }),
+            _ => Err(UnknownOnStoreFailure),
+        }
+    }
+}
+
+/// Neither `refuse` nor a number of containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("neither refuse nor a number of containers")]
+pub struct UnknownOnStoreFailure;
+
 impl Default for LimiterSettings {
     fn default() -> Self {
         Self {
@@ -79,6 +97,20 @@ mod tests {
             let quota = text.parse().unwrap();
             assert_eq!(settings.lease_of(&quota).as_millis(), millis, "{text}");
             assert_eq!(settings.max_lease_of(&quota), cells, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_happens_while_the_store_fails_is_said_in_one_way() {
+        for (text, expected) in [
+            ("refuse", Some(OnStoreFailure::Refuse)),
+            ("8", Some(OnStoreFailure::Allow { containers: 8 })),
+            ("0", None),
+            ("-1", None),
+            ("allow", None),
+            ("", None),
+        ] {
+            assert_eq!(text.parse().ok(), expected, "{text:?}");
         }
     }
 }
