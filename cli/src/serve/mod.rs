@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use portcullis_lambda::LogFormat;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Environment;
@@ -57,6 +58,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, output: &Output, environment: &Environment) -> Result<(), Failure> {
+    // From the start: a signal that comes while the demonstration plays ends the stack in order as well.
+    let mut interrupted = Interrupt::listen()?;
     portcullis_lambda::init_logging(LogFormat::Human, &environment.log_level);
     let stack = Stack::open(&args.data, environment)?.with_identities(args.identities.as_deref())?;
     let secrets = args.secrets.source(environment)?;
@@ -81,17 +84,22 @@ pub(crate) async fn run(args: Args, output: &Output, environment: &Environment) 
         stopped.clone(),
     ));
     banner::started(output, &url, &stack)?;
-    if args.demo {
-        let secret = args.secrets.webhook(environment).await?;
-        let conversation = demo::play(output, address, &stack, &secret, &args.events).await?;
-        if let Some(conversation) = &conversation {
-            callers::show(output, &url, &stack, conversation).await?;
+    let shown = async {
+        if args.demo {
+            let secret = args.secrets.webhook(environment).await?;
+            let conversation = demo::play(output, address, &stack, &secret, &args.events).await?;
+            if let Some(conversation) = &conversation {
+                callers::show(output, &url, &stack, conversation).await?;
+            }
+            let root_key = args.data.root_key();
+            banner::next_commands(output, &url, &environment.program, root_key, conversation.as_deref())?;
         }
-        let root_key = args.data.root_key();
-        banner::next_commands(output, &url, &environment.program, root_key, conversation.as_deref())?;
+        std::future::pending::<Result<(), Failure>>().await
+    };
+    tokio::select! {
+        failed = shown => failed?,
+        () = interrupted.wait() => {}
     }
-
-    interrupted().await?;
     banner::stopping(output)?;
     // Nobody listening any more means that it has stopped already.
     let _all_gone = stop.send(true);
@@ -100,16 +108,25 @@ pub(crate) async fn run(args: Args, output: &Output, environment: &Environment) 
     tls.map_or(Ok(()), |tls| tls::findings(output, &tls.findings()))
 }
 
-/// Waits for Ctrl-C or the signal that a process manager ends services with.
-async fn interrupted() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
+/// Ctrl-C, or the signal that a process manager ends services with.
+struct Interrupt {
+    interrupt: Signal,
+    terminate: Signal,
+}
 
-    let failed = |e: std::io::Error| Failure::usage(format!("signals cannot be received: {e}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+impl Interrupt {
+    fn listen() -> Result<Self, Failure> {
+        let failed = |e: std::io::Error| Failure::usage(format!("signals cannot be received: {e}"));
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+        })
     }
-    Ok(())
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }

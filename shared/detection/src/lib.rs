@@ -10,6 +10,7 @@ mod context;
 mod correlation;
 mod detector;
 pub mod glob;
+mod history;
 mod hit;
 mod hours;
 mod index;
@@ -27,6 +28,9 @@ mod view;
 pub use context::{Context, ContextError};
 pub use correlation::Pending;
 pub use detector::{Detector, JudgeError, Verdict};
+pub use history::{
+    AuditProgress, EventHistory, HistoryError, HistoryPage, OpenWindow, ProgressStore,
+};
 pub use hit::{Actor, Hit};
 pub use hours::HoursError;
 pub use input::{DETAIL_TYPES, Records, Unreadable, records};

@@ -1,0 +1,1 @@
+//! Lambda: detection on CloudTrail events, and the audit of what EventBridge lost.

@@ -1,0 +1,1 @@
+//! Lambda: response to GuardDuty findings, and the incidents of operators.

@@ -1,0 +1,3 @@
+//! Lambda: response to GuardDuty findings, and the incidents of operators.
+
+fn main() {}
