@@ -23,6 +23,11 @@ use tempfile::TempDir;
 
 use crate::binaries;
 
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
 /// A folder for a stack, and the stack that runs over it. Ended with the test.
 pub struct LocalStack {
     folder: TempDir,
@@ -39,11 +44,13 @@ impl LocalStack {
     /// When it does not start.
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
-        let mut stack = Self { folder, port, process: None, starts: 0, tokens: Mutex::default() };
-        stack.start_again().await;
+        let mut stack =
+            Self { folder, port: free_port(), process: None, starts: 0, tokens: Mutex::default() };
+        while !stack.comes_up().await {
+            // Somebody else took the port in between.
+            assert!(stack.starts < 5, "the stack does not start: {}", stack.said());
+            stack.port = free_port();
+        }
         stack
     }
 
@@ -52,23 +59,36 @@ impl LocalStack {
     /// # Panics
     /// When it does not start.
     pub async fn start_again(&mut self) {
+        assert!(self.comes_up().await, "the stack does not start: {}", self.said());
+    }
+
+    /// Starts it, and says whether it answers; it does not when its port is taken.
+    async fn comes_up(&mut self) -> bool {
         self.starts += 1;
         let log = File::create(self.log()).expect("a log");
-        let process = self
+        let mut process = self
             .command()
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
             .stdin(Stdio::null())
             .spawn()
             .expect("the command starts");
-        self.process = Some(process);
         for _ in 0..600 {
+            if process.try_wait().expect("a process").is_some() {
+                return false;
+            }
             if reqwest::get(self.url("/health")).await.is_ok() {
-                return;
+                self.process = Some(process);
+                return true;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("the stack does not start: {}", fs::read_to_string(self.log()).unwrap_or_default());
+        let _ended = process.kill();
+        false
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
     }
 
     /// The command that starts it.

@@ -159,6 +159,34 @@ async fn what_was_accepted_before_a_sigkill_is_there_after_a_restart_once() {
 }
 
 #[tokio::test]
+async fn ctrl_c_at_any_moment_of_the_demonstration_ends_the_stack_in_order() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    for wait in [0, 20, 60, 150, 400] {
+        let mut stack = LocalStack::start().await;
+        assert!(stack.interrupt(), "the folder's first run");
+        let log = std::fs::File::create(stack.data().with_extension("log")).unwrap();
+        let mut process = stack
+            .command()
+            .arg("--demo")
+            .current_dir(root)
+            .stdin(std::process::Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        while reqwest::get(stack.url("/health")).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        let sent = std::process::Command::new("kill").args(["-INT", &process.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        let ended = process.wait().unwrap();
+        let said = std::fs::read_to_string(stack.data().with_extension("log")).unwrap();
+        assert!(ended.success(), "after {wait} ms: {ended}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn an_item_over_the_queue_limit_goes_by_claim_check_and_comes_back_whole() {
     let stack = LocalStack::start().await;
     let long = "açaí ".repeat(100_000);
