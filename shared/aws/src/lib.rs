@@ -11,6 +11,8 @@ mod eventbridge;
 mod failure;
 #[cfg(feature = "kms")]
 mod kms;
+#[cfg(feature = "response")]
+mod response;
 #[cfg(feature = "s3")]
 mod s3;
 #[cfg(feature = "secretsmanager")]
@@ -30,6 +32,8 @@ pub use dynamodb::{DynamoAudit, DynamoCredentials, DynamoKeys, DynamoLimits, Dyn
 pub use eventbridge::EventBridgeAudit;
 #[cfg(feature = "kms")]
 pub use kms::{KmsSealer, KmsSigner, KmsSigningKeys, KmsWrapper};
+#[cfg(feature = "response")]
+pub use response::{AccountSettings, AwsAccount};
 #[cfg(feature = "s3")]
 pub use s3::S3Claims;
 #[cfg(feature = "secretsmanager")]
