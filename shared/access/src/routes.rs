@@ -38,22 +38,26 @@ impl Method {
 /// A path as API Gateway writes a resource: `/conversations/{id}`. A parameter is one whole segment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
-pub struct PathTemplate(String);
+pub struct PathTemplate {
+    text: String,
+    /// With `*` for every parameter.
+    wildcard: String,
+}
 
 impl PathTemplate {
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Its segments: a literal, or `None` for a parameter.
     pub fn segments(&self) -> impl Iterator<Item = Option<&str>> {
-        self.0.split('/').skip(1).map(|s| (!s.starts_with('{')).then_some(s))
+        segments(&self.text)
     }
 
     /// The path with `*` for every parameter.
-    pub(crate) fn wildcard(&self) -> String {
-        self.segments().fold(String::new(), |path, segment| path + "/" + segment.unwrap_or("*"))
+    pub(crate) fn wildcard(&self) -> &str {
+        &self.wildcard
     }
 
     /// Whether a request's path, without the stage and still encoded, is of this form. A parameter takes one segment
@@ -83,8 +87,17 @@ impl TryFrom<String> for PathTemplate {
             literal(parameter.unwrap_or(s))
         };
         let is_path = text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment));
-        if text.len() <= MAX_PATH && is_path { Ok(Self(text)) } else { Err("not a path template") }
+        if text.len() > MAX_PATH || !is_path {
+            return Err("not a path template");
+        }
+        let wildcard =
+            segments(&text).fold(String::new(), |path, segment| path + "/" + segment.unwrap_or("*"));
+        Ok(Self { text, wildcard })
     }
+}
+
+fn segments(template: &str) -> impl Iterator<Item = Option<&str>> {
+    template.split('/').skip(1).map(|s| (!s.starts_with('{')).then_some(s))
 }
 
 /// Who may use a route.
@@ -140,7 +153,7 @@ impl Routes {
             let access = match (action, public) {
                 (Some(action), false) => RouteAccess::Action(action),
                 (None, true) => RouteAccess::Public,
-                _ => return Err(FileError::entry(path.0, "needs an action, or is public, and not both")),
+                _ => return Err(FileError::entry(path.text, "needs an action, or is public, and not both")),
             };
             let route = Route { method, path, access };
             if routes.iter().any(|r| same_requests(r, &route)) {
@@ -171,7 +184,8 @@ impl Routes {
     /// parameter at the first segment in which they differ, as in API Gateway.
     pub fn find(&self, method: &str, path: &str) -> Option<&Route> {
         let matching = self.0.iter().filter(|r| r.method.as_str() == method && r.path.matches(path));
-        matching.min_by_key(|r| r.path.segments().map(|s| s.is_none()).collect::<Vec<_>>())
+        let parameters = |r: &'_ Route| r.path.segments().map(|s| s.is_none()).collect::<Vec<_>>();
+        matching.min_by(|a, b| parameters(a).cmp(&parameters(b)))
     }
 }
 
@@ -263,6 +277,14 @@ mod tests {
             ("GET", "/conversations/", None),
             ("GET", "/conversations/a/b", None),
             ("GET", "/conversations/a%2Fb", Some("GET /conversations/{id}")),
+            ("GET", "/incidents", Some("GET /incidents")),
+            ("GET", "/incidents/inc-1", Some("GET /incidents/{id}")),
+            ("POST", "/incidents/inc-1/approve", Some("POST /incidents/{id}/approve")),
+            ("POST", "/incidents/inc-1/release", Some("POST /incidents/{id}/release")),
+            ("POST", "/incidents/inc-1", None),
+            ("GET", "/incidents/inc-1/release", None),
+            ("POST", "/incidents//release", None),
+            ("POST", "/events", None),
             ("POST", "/sts/rotate-keys", Some("POST /sts/rotate-keys")),
             (
                 "GET",

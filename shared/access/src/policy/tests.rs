@@ -33,6 +33,8 @@ const API: &[(&str, &[&str])] = &[
     ("revoke:tokens", &["security-admin"]),
     ("introspect:tokens", &["security-admin", "auditor"]),
     ("read:audit", &["security-admin", "auditor"]),
+    ("read:incidents", &["security-admin", "auditor"]),
+    ("manage:incidents", &["security-admin"]),
 ];
 
 const APPROVED: Circumstances<'_> =
@@ -190,7 +192,7 @@ fn the_shipped_policies_fit_their_schema() {
     ];
     let set = PolicySet::parse(&sources, PolicySet::shipped_schema()).unwrap();
     assert_eq!(set.len(), PolicySet::shipped().unwrap().len());
-    assert_eq!(set.len(), 18);
+    assert_eq!(set.len(), 20);
 }
 
 #[test]
