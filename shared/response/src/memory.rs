@@ -6,8 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::SignedDuration;
 use portcullis_base::Timestamp;
 
+use crate::holders::Holders;
 use crate::incident::{Incident, IncidentId, Status};
 use crate::ports::{PortError, PortResult};
+use crate::slots::Slots;
 use crate::store::{CapStore, Created, Dropped, Holds, IncidentStore, Saved, Slot};
 
 /// [`IncidentStore`], [`Holds`] and [`CapStore`] over maps: exact for all who share it, gone with the process. Incidents
@@ -19,8 +21,8 @@ pub struct MemoryDesk(Mutex<Inner>);
 struct Inner {
     /// Revision, and the incident.
     incidents: BTreeMap<IncidentId, (u64, String)>,
-    holds: BTreeMap<String, Vec<IncidentId>>,
-    slots: BTreeMap<IncidentId, Timestamp>,
+    holds: BTreeMap<String, Holders>,
+    slots: Slots,
 }
 
 impl MemoryDesk {
@@ -34,12 +36,13 @@ impl Inner {
         self.incidents.get(id).map(|(_, json)| read(json)).transpose()
     }
 
-    fn remove_hold(&mut self, resource: &str, incident: &IncidentId) {
-        let Some(holders) = self.holds.get_mut(resource) else { return };
-        holders.retain(|holder| holder != incident);
+    fn holders<T>(&mut self, resource: &str, change: impl FnOnce(&mut Holders) -> T) -> T {
+        let holders = self.holds.entry(resource.to_owned()).or_default();
+        let answer = change(holders);
         if holders.is_empty() {
             self.holds.remove(resource);
         }
+        answer
     }
 
     fn put(&mut self, incident: &Incident) -> PortResult<()> {
@@ -95,30 +98,16 @@ impl IncidentStore for MemoryDesk {
 
 impl Holds for MemoryDesk {
     async fn hold(&self, resource: &str, incident: &IncidentId) -> PortResult<()> {
-        let mut inner = self.inner();
-        let holders = inner.holds.entry(resource.to_owned()).or_default();
-        if !holders.contains(incident) {
-            holders.push(incident.clone());
-        }
+        self.inner().holders(resource, |holders| holders.hold(incident));
         Ok(())
     }
 
     async fn drop_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<Dropped> {
-        let mut inner = self.inner();
-        let holders = inner.holds.get(resource).map(Vec::as_slice).unwrap_or_default();
-        let Some(position) = holders.iter().position(|holder| holder == incident) else {
-            return Ok(Dropped::Yes);
-        };
-        let later: Vec<IncidentId> = holders.iter().skip(position + 1).cloned().collect();
-        if !later.is_empty() {
-            return Ok(Dropped::NeededBy(later));
-        }
-        inner.remove_hold(resource, incident);
-        Ok(Dropped::Yes)
+        Ok(self.inner().holders(resource, |holders| holders.drop_hold(incident)))
     }
 
     async fn forget_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<()> {
-        self.inner().remove_hold(resource, incident);
+        self.inner().holders(resource, |holders| holders.forget(incident));
         Ok(())
     }
 }
@@ -131,16 +120,7 @@ impl CapStore for MemoryDesk {
         window: SignedDuration,
         cap: u32,
     ) -> PortResult<Slot> {
-        let mut inner = self.inner();
-        inner.slots.retain(|_, at| at.duration_until(now) < window);
-        if inner.slots.contains_key(incident) {
-            return Ok(Slot::Granted);
-        }
-        if inner.slots.len() >= usize::try_from(cap).unwrap_or(usize::MAX) {
-            return Ok(Slot::Full);
-        }
-        inner.slots.insert(incident.clone(), now);
-        Ok(Slot::Granted)
+        Ok(self.inner().slots.reserve(incident, now, window, cap))
     }
 }
 

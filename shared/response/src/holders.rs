@@ -1,0 +1,107 @@
+//! Who holds a resource: the one rule for every store.
+
+use serde::{Deserialize, Serialize};
+
+use crate::incident::IncidentId;
+use crate::store::Dropped;
+
+/// The incidents that hold one resource, in the order in which they took hold. Serialized, it is the list of their ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Holders(Vec<IncidentId>);
+
+impl Holders {
+    /// Adds the incident at the end, unless it is there.
+    pub fn hold(&mut self, incident: &IncidentId) {
+        if !self.0.contains(incident) {
+            self.0.push(incident.clone());
+        }
+    }
+
+    /// Removes the incident if it is the last one.
+    pub fn drop_hold(&mut self, incident: &IncidentId) -> Dropped {
+        let Some(position) = self.0.iter().position(|holder| holder == incident) else {
+            return Dropped::Yes;
+        };
+        let later: Vec<IncidentId> = self.0.iter().skip(position + 1).cloned().collect();
+        if !later.is_empty() {
+            return Dropped::NeededBy(later);
+        }
+        self.0.truncate(position);
+        Dropped::Yes
+    }
+
+    /// Removes the incident wherever it is.
+    pub fn forget(&mut self, incident: &IncidentId) {
+        self.0.retain(|holder| holder != incident);
+    }
+
+    /// Whether nobody holds the resource.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone, Copy)]
+    enum Act {
+        Hold(u8),
+        Drop(u8),
+        Forget(u8),
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        prop_oneof![
+            3 => (0..5_u8).prop_map(Act::Hold),
+            2 => (0..5_u8).prop_map(Act::Drop),
+            1 => (0..5_u8).prop_map(Act::Forget),
+        ]
+    }
+
+    fn id(name: u8) -> IncidentId {
+        IncidentId::of(&name.to_string())
+    }
+
+    proptest! {
+        /// The model knows when each incident took hold: one is let go only when nobody took hold after it.
+        #[test]
+        fn the_last_to_hold_is_the_first_to_let_go(acts in prop::collection::vec(act(), 0..60)) {
+            let (mut holders, mut since) = (Holders::default(), [None; 5]);
+            for (turn, act) in acts.into_iter().enumerate() {
+                match act {
+                    Act::Hold(n) => {
+                        holders.hold(&id(n));
+                        let slot = &mut since[usize::from(n)];
+                        *slot = slot.or(Some(turn));
+                    }
+                    Act::Forget(n) => {
+                        holders.forget(&id(n));
+                        since[usize::from(n)] = None;
+                    }
+                    Act::Drop(n) => {
+                        let own = since[usize::from(n)];
+                        let mut later: Vec<_> = (0..5_u8)
+                            .filter(|m| own.is_some() && since[usize::from(*m)] > own)
+                            .collect();
+                        later.sort_by_key(|m| since[usize::from(*m)]);
+                        let dropped = holders.drop_hold(&id(n));
+                        if later.is_empty() {
+                            since[usize::from(n)] = None;
+                            prop_assert_eq!(dropped, Dropped::Yes);
+                        } else {
+                            prop_assert_eq!(dropped, Dropped::NeededBy(later.into_iter().map(id).collect()));
+                        }
+                    }
+                }
+                prop_assert_eq!(holders.is_empty(), since.iter().all(Option::is_none));
+                let text = serde_json::to_string(&holders).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Holders>(&text).unwrap(), holders.clone());
+            }
+        }
+    }
+}
