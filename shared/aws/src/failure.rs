@@ -67,6 +67,17 @@ fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> &str {
     }
 }
 
+/// A code as services write them, fit for an error of ours. Anything else may be a text with somebody's data.
+#[cfg(any(feature = "history", feature = "response"))]
+pub(crate) fn printable(code: &str) -> String {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let is_code = (1..=MAX_CODE).contains(&code.len()) && code.bytes().all(fits);
+    if is_code { code } else { "no code" }.to_owned()
+}
+
+#[cfg(any(feature = "history", feature = "response"))]
+const MAX_CODE: usize = 80;
+
 /// Where the SDK keeps the request id among an error's metadata.
 const REQUEST_ID: &str = "aws_request_id";
 

@@ -9,6 +9,8 @@ mod dynamodb;
 #[cfg(feature = "eventbridge")]
 mod eventbridge;
 mod failure;
+#[cfg(feature = "history")]
+mod history;
 #[cfg(feature = "kms")]
 mod kms;
 #[cfg(feature = "response")]
@@ -30,10 +32,12 @@ pub use dynamodb::DynamoCorrelation;
 pub use dynamodb::{DynamoAudit, DynamoCredentials, DynamoKeys, DynamoLimits, DynamoRecords, DynamoTokens};
 #[cfg(feature = "eventbridge")]
 pub use eventbridge::EventBridgeAudit;
+#[cfg(feature = "history")]
+pub use history::CloudTrailHistory;
 #[cfg(feature = "kms")]
 pub use kms::{KmsSealer, KmsSigner, KmsSigningKeys, KmsWrapper};
 #[cfg(feature = "response")]
-pub use response::{AccountSettings, AwsAccount};
+pub use response::{AccountSettings, ArnError, AwsAccount, IpSetArn, SnsNotifier};
 #[cfg(feature = "s3")]
 pub use s3::S3Claims;
 #[cfg(feature = "secretsmanager")]

@@ -54,7 +54,7 @@ fn region() -> RegionProviderChain {
         .or_else(ProfileFileRegionProvider::new())
 }
 
-fn timeouts(settings: &SdkSettings) -> TimeoutConfig {
+pub(crate) fn timeouts(settings: &SdkSettings) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(settings.connect_timeout)
         .operation_attempt_timeout(settings.attempt_timeout)

@@ -5,7 +5,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use portcullis_response::PortError;
 
-use crate::failure::{Call, classify};
+use crate::failure::{Call, classify, printable};
 
 /// The port's error for a failed call of the SDK that needed `action` (`iam:ListAccessKeys`), and a line in the log:
 /// service, operation, code, request id.
@@ -43,18 +43,6 @@ pub(crate) fn meaning(action: &str, status: u16, code: &str) -> PortError {
         PortError::Refused(printable(code))
     }
 }
-
-/// A code as services write them. Anything else may be a text with somebody's data.
-fn printable(code: &str) -> String {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if (1..=MAX_CODE).contains(&code.len()) && code.chars().all(fits) {
-        code.to_owned()
-    } else {
-        "no code".to_owned()
-    }
-}
-
-const MAX_CODE: usize = 80;
 
 /// Not done, because there were too many requests: ask again later.
 const THROTTLED: &[&str] = &[
