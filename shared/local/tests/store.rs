@@ -306,11 +306,11 @@ fn a_newer_schema_is_refused() {
     drop(home.open());
     let db = redb::Database::open(home.file()).unwrap();
     let txn = db.begin_write().unwrap();
-    txn.open_table(META).unwrap().insert("schema", 4u32.to_be_bytes().as_slice()).unwrap();
+    txn.open_table(META).unwrap().insert("schema", 99u32.to_be_bytes().as_slice()).unwrap();
     txn.commit().unwrap();
     drop(db);
     let refused = home.try_open(&root());
-    assert!(matches!(refused, Err(OpenError::NewerSchema { found: 4, supported: 3 })));
+    assert!(matches!(refused, Err(OpenError::NewerSchema { found: 99, supported: 4 })));
 }
 
 #[tokio::test]

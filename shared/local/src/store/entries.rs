@@ -1,4 +1,4 @@
-//! Named entries of identity: sealed, some with an end, each changed by a decision on what is there.
+//! Named entries of identity and response: sealed, some with an end, each changed by a decision on what is there.
 
 use redb::ReadableTable;
 
@@ -18,6 +18,9 @@ pub(super) enum Kind {
     ClientSecrets = 5,
     Failures = 6,
     ApiKey = 7,
+    Hold = 8,
+    Slots = 9,
+    Progress = 10,
 }
 
 /// What a decision on an entry comes to.

@@ -1,9 +1,13 @@
-//! Dropping what has expired: records by their retention, claim checks by theirs, entries and revocations by their end.
+//! Dropping what has expired: records by their retention, claim checks by theirs, entries and revocations by their end,
+//! observations and alerts of detection when no window reaches back to them.
 
 use redb::ReadableTable;
 
 use super::Fault;
-use super::tables::{self, EXPIRES_CLAIM, EXPIRES_ENTRY, EXPIRES_RECORD, EXPIRES_REVOCATION};
+use super::tables::{
+    self, EXPIRES_ALERT, EXPIRES_CLAIM, EXPIRES_ENTRY, EXPIRES_OBSERVATION, EXPIRES_RECORD,
+    EXPIRES_REVOCATION,
+};
 use super::writer::Batch;
 use crate::seal::Tag;
 
@@ -24,6 +28,15 @@ pub(super) fn purge(batch: &mut Batch<'_>) -> Result<bool, Fault> {
             EXPIRES_REVOCATION => {
                 let number = key.try_into().map(u64::from_be_bytes).map_err(|_| Fault::Row)?;
                 batch.tables.revocations()?.remove(number)?;
+            }
+            // What was observed or claimed is never changed: it goes with its one end.
+            EXPIRES_OBSERVATION => {
+                let place = tables::parse_observation_key(&key).ok_or(Fault::Row)?;
+                batch.tables.observations()?.remove(place)?;
+            }
+            EXPIRES_ALERT => {
+                let place = tables::parse_observation_key(&key).ok_or(Fault::Row)?;
+                batch.tables.alerts()?.remove(place)?;
             }
             _ => return Err(Fault::Row),
         }

@@ -1,5 +1,5 @@
-//! The embedded database: both queues, the claim checks, the conversations, the keys, the dead letters and what the
-//! identity ports keep, in one file.
+//! The embedded database: both queues, the claim checks, the conversations, the keys, the dead letters, the
+//! incidents, and what the identity ports and detection keep, in one file.
 //!
 //! One thread writes. It takes every request that waits at that moment into one transaction, so that many callers
 //! share one `fsync`; a request is answered after it. What is read comes straight from the file, and who gets which
@@ -7,11 +7,13 @@
 
 mod audit;
 mod claims;
+mod correlation;
 mod dead_letters;
 mod dedup;
 mod entries;
 mod expiry;
 mod identity;
+mod incidents;
 mod index;
 mod keys;
 mod open;

@@ -191,7 +191,8 @@ fn mark(txn: &redb::WriteTransaction, key_check: &[u8]) -> Result<(), Fault> {
 }
 
 const FILE: &str = "portcullis.redb";
-/// 1: queues, claim checks, conversations, keys, dead letters. 2: identity. 3: audit.
-const SCHEMA: u32 = 3;
+/// 1: queues, claim checks, conversations, keys, dead letters. 2: identity. 3: audit. 4: incidents and
+/// correlation.
+const SCHEMA: u32 = 4;
 const SCHEMA_KEY: &str = "schema";
 const KEY_CHECK_KEY: &str = "key-check";

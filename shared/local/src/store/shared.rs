@@ -43,6 +43,10 @@ pub(super) struct StoreKeys {
     pub(super) entry_tags: Tagger,
     pub(super) revocations: Sealer,
     pub(super) audit: Sealer,
+    pub(super) incidents: Sealer,
+    pub(super) observations: Sealer,
+    pub(super) series_tags: Tagger,
+    pub(super) observation_tags: Tagger,
 }
 
 impl StoreKeys {
@@ -59,6 +63,10 @@ impl StoreKeys {
             entry_tags: Tagger::new(root, "entries"),
             revocations: Sealer::new(root, "revocations"),
             audit: Sealer::new(root, "audit"),
+            incidents: Sealer::new(root, "incidents"),
+            observations: Sealer::new(root, "observations"),
+            series_tags: Tagger::new(root, "series"),
+            observation_tags: Tagger::new(root, "observations"),
         }
     }
 }

@@ -40,11 +40,24 @@ pub(super) const ENTRIES: TableDefinition<'_, (u8, Tag), (i64, &[u8])> = TableDe
 pub(super) const REVOCATIONS: TableDefinition<'_, u64, (i64, &[u8])> = TableDefinition::new("revocations");
 /// Record id -> the sealed record. Ids sort by time.
 pub(super) const AUDIT: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("audit");
+/// Incident id to the sealed incident.
+pub(super) const INCIDENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("incidents");
+/// A view of [`super::incidents`], nanoseconds since the Unix epoch, incident id.
+pub(super) const INCIDENT_INDEX: TableDefinition<'_, (u8, i128, &str), ()> =
+    TableDefinition::new("incident_index");
+/// Tag of the series, milliseconds since the Unix epoch, and tag of the observation's key, to when it expires (seconds
+/// since the Unix epoch) and the sealed observation.
+pub(super) const OBSERVATIONS: TableDefinition<'_, (Tag, i64, Tag), (i64, &[u8])> =
+    TableDefinition::new("observations");
+/// The same of the events that hold the right to alert, to when it expires.
+pub(super) const ALERTS: TableDefinition<'_, (Tag, i64, Tag), i64> = TableDefinition::new("alerts");
 
 pub(super) const EXPIRES_RECORD: u8 = 0;
 pub(super) const EXPIRES_CLAIM: u8 = 1;
 pub(super) const EXPIRES_ENTRY: u8 = 2;
 pub(super) const EXPIRES_REVOCATION: u8 = 3;
+pub(super) const EXPIRES_OBSERVATION: u8 = 4;
+pub(super) const EXPIRES_ALERT: u8 = 5;
 
 /// The lanes, in the order of their numbers on disk.
 pub(super) const LANES: [Lane; 2] = [Lane::Text, Lane::Media];
@@ -155,6 +168,18 @@ pub(super) fn parse_record_expiry_key(key: &[u8]) -> Option<(&str, &str)> {
     Some((r.text()?, r.text()?))
 }
 
+/// What an observation is sealed for, and its key and that of an alert in [`EXPIRY`].
+pub(super) fn observation_key((series, at, tag): (Tag, i64, Tag)) -> Vec<u8> {
+    [&series[..], &at.to_be_bytes(), &tag].concat()
+}
+
+/// Reads [`observation_key`].
+pub(super) fn parse_observation_key(key: &[u8]) -> Option<(Tag, i64, Tag)> {
+    let (series, rest) = key.split_first_chunk()?;
+    let (at, tag) = rest.split_first_chunk()?;
+    Some((*series, i64::from_be_bytes(*at), tag.try_into().ok()?))
+}
+
 /// A branch key without its purpose and version.
 pub(super) fn encode_branch_key(key: &StoredBranchKey) -> Vec<u8> {
     RowWriter::default().i64(key.created_at).bytes(&key.wrapped).finish()
@@ -227,6 +252,10 @@ tables! {
     entries: (u8, Tag) => (i64, &'static [u8]) = ENTRIES,
     revocations: u64 => (i64, &'static [u8]) = REVOCATIONS,
     audit: [u8; 16] => &'static [u8] = AUDIT,
+    incidents: &'static str => &'static [u8] = INCIDENTS,
+    incident_index: (u8, i128, &'static str) => () = INCIDENT_INDEX,
+    observations: (Tag, i64, Tag) => (i64, &'static [u8]) = OBSERVATIONS,
+    alerts: (Tag, i64, Tag) => i64 = ALERTS,
 }
 
 #[cfg(test)]
@@ -243,6 +272,16 @@ mod tests {
         }
         assert!(queue_key(Lane::Text, u64::MAX) < queue_key(Lane::Media, 0));
         assert_eq!(parse_queue_key([9; 9]), None);
+    }
+
+    #[test]
+    fn observation_keys_are_read_back() {
+        let place = ([1; 16], -7, [2; 16]);
+        let key = observation_key(place);
+        assert_eq!(parse_observation_key(&key), Some(place));
+        for cut in 0..key.len() {
+            assert_eq!(parse_observation_key(&key[..cut]), None, "cut to {cut}");
+        }
     }
 
     #[test]
