@@ -1,17 +1,16 @@
-//! EC2 and Auto Scaling by their Query APIs.
+//! EC2 and Auto Scaling by their Query APIs: the few calls that a response makes, without the crate of the whole service.
+//!
+//! Forms out, XML in, through the SDK's own orchestrator: credentials, signature, HTTP client, TLS, proxy and time limits
+//! are those of its clients. Nothing is retried here.
 
-use aws_config::SdkConfig;
+mod endpoint;
+mod form;
+mod groups;
+mod instances;
+mod query;
+mod scaling;
+#[cfg(test)]
+mod tests;
+mod xml;
 
-/// Calls EC2 and Auto Scaling.
-#[derive(Debug)]
-pub(crate) struct QueryClient {
-    #[expect(dead_code, reason = "the calls come next")]
-    sdk: SdkConfig,
-}
-
-impl QueryClient {
-    /// Calls the region of `sdk`.
-    pub(crate) fn new(sdk: &SdkConfig) -> Self {
-        Self { sdk: sdk.clone() }
-    }
-}
+pub(crate) use query::QueryClient;

@@ -1,0 +1,123 @@
+//! Security groups and their rules.
+
+use std::collections::BTreeSet;
+
+use portcullis_response::{Group, PortError, PortResult, Rule, SecurityGroups};
+use roxmltree::Node;
+
+use super::form::Form;
+use super::xml::{UNREADABLE, items, required, text};
+use crate::response::AwsAccount;
+
+impl SecurityGroups for AwsAccount {
+    async fn group(&self, vpc: &str, name: &str) -> PortResult<Option<Group>> {
+        let form =
+            Form::default().filter(1, "vpc-id", vpc).filter(2, "group-name", name).with("MaxResults", "100");
+        let mut found = None;
+        let read = |root: Node<'_, '_>| {
+            let wanted = |node: &Node<'_, '_>| {
+                text(*node, "vpcId") == Some(vpc) && text(*node, "groupName") == Some(name)
+            };
+            if let Some(node) = items(root, "securityGroupInfo").find(wanted) {
+                found = Some(group(node)?);
+            }
+            Ok(())
+        };
+        self.ec2.pages("ec2:DescribeSecurityGroups", &form, read).await?;
+        Ok(found)
+    }
+
+    async fn create_group(&self, vpc: &str, name: &str) -> PortResult<()> {
+        let form =
+            Form::default().with("GroupName", name).with("GroupDescription", DESCRIPTION).with("VpcId", vpc);
+        self.ec2.write("ec2:CreateSecurityGroup", &form, &["InvalidGroup.Duplicate"]).await
+    }
+
+    async fn authorize(&self, group: &str, rule: &Rule) -> PortResult<()> {
+        let action = if rule.ingress {
+            "ec2:AuthorizeSecurityGroupIngress"
+        } else {
+            "ec2:AuthorizeSecurityGroupEgress"
+        };
+        self.ec2.write(action, &permission(group, rule)?, &["InvalidPermission.Duplicate"]).await
+    }
+
+    async fn revoke(&self, group: &str, rule: &Rule) -> PortResult<()> {
+        let action =
+            if rule.ingress { "ec2:RevokeSecurityGroupIngress" } else { "ec2:RevokeSecurityGroupEgress" };
+        self.ec2.write(action, &permission(group, rule)?, &["InvalidPermission.NotFound"]).await
+    }
+}
+
+fn group(node: Node<'_, '_>) -> PortResult<Group> {
+    let owner = text(node, "ownerId");
+    let mut rules = BTreeSet::new();
+    for (list, ingress) in [("ipPermissions", true), ("ipPermissionsEgress", false)] {
+        for permission in items(node, list) {
+            rules.extend(rules_of(permission, ingress, owner)?);
+        }
+    }
+    Ok(Group { id: required(node, "groupId")?.to_owned(), rules })
+}
+
+/// A permission is one protocol and range of ports with all its peers: a rule for each.
+fn rules_of(node: Node<'_, '_>, ingress: bool, owner: Option<&str>) -> PortResult<Vec<Rule>> {
+    let protocol = required(node, "ipProtocol")?.to_owned();
+    // Of all protocols every port is let through, whatever the answer says.
+    let port = |name| if protocol == ALL { Ok(None) } else { port(node, name) };
+    let (from_port, to_port) = (port("fromPort")?, port("toPort")?);
+    let ranges = PEERS
+        .iter()
+        .flat_map(|(list, name)| items(node, list).map(|peer| Ok(required(peer, name)?.to_owned())));
+    let groups = items(node, "groups").map(|peer| group_peer(peer, owner));
+    ranges
+        .chain(groups)
+        .map(|peer| Ok(Rule { ingress, protocol: protocol.clone(), from_port, to_port, peer: peer? }))
+        .collect()
+}
+
+fn port(node: Node<'_, '_>, name: &str) -> PortResult<Option<i32>> {
+    text(node, name).map(|port| port.parse().map_err(|_| UNREADABLE)).transpose()
+}
+
+/// The id of a group; of another account's (peered VPCs) behind its owner, without whom it cannot be revoked.
+fn group_peer(node: Node<'_, '_>, owner: Option<&str>) -> PortResult<String> {
+    let id = required(node, "groupId")?;
+    Ok(match text(node, "userId").filter(|user| owner.is_some_and(|owner| owner != *user)) {
+        Some(other) => format!("{other}/{id}"),
+        None => id.to_owned(),
+    })
+}
+
+/// One rule as the one permission of a request.
+fn permission(group: &str, rule: &Rule) -> PortResult<Form> {
+    let mut form =
+        Form::default().with("GroupId", group).with(&format!("{FIRST}.IpProtocol"), &rule.protocol);
+    for (name, port) in [("FromPort", rule.from_port), ("ToPort", rule.to_port)] {
+        if let Some(port) = port {
+            form = form.with(&format!("{FIRST}.{name}"), &port.to_string());
+        }
+    }
+    let peer = &rule.peer;
+    let with = |form: Form, name: &str, value: &str| form.with(&format!("{FIRST}.{name}"), value);
+    if peer.starts_with("pl-") {
+        Ok(with(form, "PrefixListIds.1.PrefixListId", peer))
+    } else if peer.starts_with("sg-") {
+        Ok(with(form, "Groups.1.GroupId", peer))
+    } else if let Some((owner, id)) = peer.split_once('/').filter(|(_, id)| id.starts_with("sg-")) {
+        Ok(with(with(form, "Groups.1.UserId", owner), "Groups.1.GroupId", id))
+    } else if peer.contains(':') {
+        Ok(with(form, "Ipv6Ranges.1.CidrIpv6", peer))
+    } else if peer.contains('.') {
+        Ok(with(form, "IpRanges.1.CidrIp", peer))
+    } else {
+        Err(PortError::Refused("not the peer of a rule".to_owned()))
+    }
+}
+
+const ALL: &str = "-1";
+const FIRST: &str = "IpPermissions.1";
+/// The lists of peers that are ranges, and what names an entry.
+const PEERS: &[(&str, &str)] =
+    &[("ipRanges", "cidrIp"), ("ipv6Ranges", "cidrIpv6"), ("prefixListIds", "prefixListId")];
+const DESCRIPTION: &str = "Portcullis incident response";
