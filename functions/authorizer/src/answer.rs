@@ -15,7 +15,7 @@ struct Answer<'a> {
     principal_id: &'a str,
     policy_document: PolicyDocument,
     #[serde(serialize_with = "map")]
-    context: Vec<(&'static str, String)>,
+    context: &'a [(&'static str, String)],
 }
 
 /// The answer to a verdict.
@@ -35,10 +35,7 @@ pub(crate) fn of(
         Verdict::TooManyRequests { retry_after } => to_json(&Answer {
             principal_id: "anonymous",
             policy_document: PolicyDocument::deny_all(arn),
-            context: vec![
-                ("reason", "too-many-requests".to_owned()),
-                ("retryAfter", retry_after.to_string()),
-            ],
+            context: &[("reason", "too-many-requests".to_owned()), ("retryAfter", retry_after.to_string())],
         }),
         Verdict::Unavailable => Err(UNAVAILABLE),
     }
@@ -51,11 +48,13 @@ fn of_grant(grant: &Grant, arn: &MethodArn<'_>, guard: &RouteGuard) -> Result<Ve
         tracing::error!("policy document is over the size that the gateway takes");
         UNAVAILABLE
     })?;
-    to_json(&Answer { principal_id: &grant.principal, policy_document, context: grant.context.clone() })
+    to_json(&Answer { principal_id: &grant.principal, policy_document, context: &grant.context })
 }
 
 fn to_json(answer: &Answer<'_>) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(answer).map_err(|_| UNAVAILABLE)
+    let mut json = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut json, answer).map_err(|_| UNAVAILABLE)?;
+    Ok(json)
 }
 
 fn map<S: Serializer>(pairs: &[(&'static str, String)], serializer: S) -> Result<S::Ok, S::Error> {
@@ -66,6 +65,8 @@ fn map<S: Serializer>(pairs: &[(&'static str, String)], serializer: S) -> Result
     map.end()
 }
 
+/// Room for most answers at once.
+const USUAL_BYTES: usize = 1_024;
 /// The one message that the gateway takes for 401.
 pub(crate) const UNAUTHORIZED: Failure = Failure { kind: "Unauthorized", message: "Unauthorized" };
 pub(crate) const TOO_MANY_REQUESTS: Failure = Failure { kind: "TooManyRequests", message: "TooManyRequests" };

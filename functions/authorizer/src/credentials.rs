@@ -25,7 +25,9 @@ pub(crate) fn token<'a>(request: &'a Request<'_>) -> Result<Shown<'a>, &'static 
     };
     let (scheme, token) = value.split_once(' ').ok_or("authorization-malformed")?;
     let token = token.trim_matches(' ');
-    if token.is_empty() || token.contains(char::is_whitespace) {
+    // RFC 6750 section 2.1: visible ASCII. No white space of any kind, so that there is one token.
+    // All of it is looked at, several bytes at a time.
+    if token.is_empty() || !token.bytes().fold(true, |visible, b| visible & b.is_ascii_graphic()) {
         return Err("authorization-malformed");
     }
     if scheme.eq_ignore_ascii_case("Bearer") {
@@ -71,6 +73,9 @@ mod tests {
             ("no token", &[("Authorization", "Bearer ")], Err("authorization-malformed")),
             ("two tokens", &[("Authorization", "Bearer a b")], Err("authorization-malformed")),
             ("a tab", &[("Authorization", "Bearer\ta")], Err("authorization-malformed")),
+            ("a tab within", &[("Authorization", "Bearer a\tb")], Err("authorization-malformed")),
+            ("a wide space", &[("Authorization", "Bearer a\u{3000}b")], Err("authorization-malformed")),
+            ("not ASCII", &[("Authorization", "Bearer é")], Err("authorization-malformed")),
         ] {
             let request = Request {
                 headers: headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),

@@ -67,7 +67,9 @@ impl<'a> AuthorizerEvent<'a> {
     /// # Errors
     /// When the bytes are not an object with the members of such an event.
     pub fn parse(event: &'a [u8]) -> Result<Self, NotAnAuthorizerEvent> {
-        let mut json = serde_json::Deserializer::from_slice(event);
+        // Checked at once: from bytes serde_json checks every text by itself.
+        let event = std::str::from_utf8(event).map_err(|_| NotAnAuthorizerEvent)?;
+        let mut json = serde_json::Deserializer::from_str(event);
         let Object(event) = Object::<Self>::deserialize_value(&mut json).map_err(|_| NotAnAuthorizerEvent)?;
         json.end().map_err(|_| NotAnAuthorizerEvent)?;
         event.filter(|event| event.kind.0 == "REQUEST").ok_or(NotAnAuthorizerEvent)

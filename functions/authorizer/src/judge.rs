@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use portcullis_access::{ApiKey, Identity};
+use portcullis_access::{ApiKey, Identity, Principal};
 use portcullis_audit::{AuditUnavailable, Kind};
 use portcullis_base::{Clock, Timestamp};
 use portcullis_limit::{Basis, Decision, LimitKey, Quota};
@@ -38,6 +38,12 @@ pub(crate) struct Who {
     pub(crate) credential: String,
     limit: LimitKey,
     quota: Quota,
+}
+
+impl Who {
+    fn into_grant(self, context: Vec<(&'static str, String)>) -> Grant {
+        Grant { principal: self.principal, roles: self.roles, scopes: self.scopes, context }
+    }
 }
 
 /// Why a request goes no further.
@@ -228,7 +234,12 @@ impl<P: Ports> Judge<P> {
         }
     }
 
-    async fn holder(&self, claims: Claims, key: Option<&ApiKey>, request: &Request<'_>) -> Result<Who, Stop> {
+    async fn holder(
+        &self,
+        mut claims: Claims,
+        key: Option<&ApiKey>,
+        request: &Request<'_>,
+    ) -> Result<Who, Stop> {
         let issuers = &self.parts.issuers;
         let own = issuers.is_own(&claims);
         let client = own.then(|| claims.client_id.clone().unwrap_or_else(|| claims.sub.clone()));
@@ -237,18 +248,18 @@ impl<P: Ports> Judge<P> {
         }
         let scopes = match key {
             Some(key) => claims.scope.narrowed_to(&key.scopes),
-            None => claims.scope.clone(),
+            None => std::mem::take(&mut claims.scope),
         };
         let identity: Option<&Identity> = if own { self.parts.identities.find(&claims.sub) } else { None };
         let expires_at = Timestamp::from_second(claims.exp.seconds()).ok();
         let credential = match &claims.jti {
-            Some(jti) => format!("{}\n{jti}", claims.iss),
+            Some(jti) => [claims.iss.as_str(), jti].join("\n"),
             None => format!("{}\n{}\n{}", claims.iss, claims.sub, claims.exp.seconds()),
         };
         Ok(Who {
             principal: issuers.principal(&claims),
             roles: issuers.roles(&claims),
-            scopes: self.known(&scopes),
+            scopes: self.known(scopes),
             client,
             expires_at,
             actor: claims.act.map(|actor| actor.sub),
@@ -260,10 +271,9 @@ impl<P: Ports> Judge<P> {
     }
 
     /// Scopes of routes: what else a token names is nothing to the functions behind, and would fill the context.
-    fn known(&self, scopes: &Scope) -> Scope {
+    fn known(&self, scopes: Scope) -> Scope {
         let routes = self.parts.guard.routes();
-        let of_route = |scope: &&str| routes.iter().any(|r| r.action().is_some_and(|a| a.as_str() == *scope));
-        Scope::parse(&scopes.iter().filter(of_route).collect::<Vec<_>>().join(" ")).unwrap_or_default()
+        scopes.kept(|scope| routes.iter().any(|r| r.action().is_some_and(|a| a.as_str() == scope)))
     }
 
     /// Strict: the caller has a certificate, and it is its own. Permissive: reports who could not go on.
@@ -294,22 +304,17 @@ impl<P: Ports> Judge<P> {
             who.actor.as_deref(),
             print,
         );
-        let grant = Grant {
-            principal: who.principal.clone(),
-            roles: who.roles.clone(),
-            scopes: who.scopes.clone(),
-            context,
-        };
         let route = self.parts.guard.routes().find(&request.method, &request.path);
-        let decision = route.and_then(|route| self.parts.guard.decide(&grant.as_principal(), route));
+        let principal = Principal { id: &who.principal, roles: &who.roles, scopes: &who.scopes };
+        let decision = route.and_then(|route| self.parts.guard.decide(&principal, route).zip(Some(route)));
         match decision {
-            Some(decision) if decision.allowed => {
-                self.record_grant(&who, &decision, request).await?;
-                Ok(Verdict::Allow(Box::new(grant)))
+            Some((decision, route)) if decision.allowed => {
+                self.record_grant(&who, &decision, route, request).await?;
+                Ok(Verdict::Allow(Box::new(who.into_grant(context))))
             }
             decision => {
-                self.record_denial(&who, decision.as_ref(), request).await?;
-                Ok(Verdict::Forbidden(Box::new(grant)))
+                self.record_denial(&who, decision.as_ref().map(|(decision, _)| decision), request).await?;
+                Ok(Verdict::Forbidden(Box::new(who.into_grant(context))))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What is recorded and counted of a decision.
 
-use portcullis_access::AccessDecision;
+use portcullis_access::{AccessDecision, Route};
 use portcullis_audit::{AuditUnavailable, CertificateRef, Kind, SecurityEvent};
 use portcullis_base::{Clock, Timestamp};
 use portcullis_lambda::Reading;
@@ -26,9 +26,9 @@ impl<P: Ports> Judge<P> {
     }
 
     /// The template, not the path: a path holds pseudonyms and whatever a client writes.
-    fn route_name(&self, request: &Request<'_>) -> String {
+    fn route_name(&self, request: &Request<'_>) -> &str {
         let route = self.parts.guard.routes().find(&request.method, &request.path);
-        route.map_or_else(|| "unknown".to_owned(), |route| route.path.as_str().to_owned())
+        route.map_or("unknown", |route| route.path.as_str())
     }
 
     /// Credentials that were shown and not taken.
@@ -100,24 +100,24 @@ impl<P: Ports> Judge<P> {
         &self,
         who: &Who,
         decision: &AccessDecision,
+        route: &Route,
         request: &Request<'_>,
     ) -> Result<(), AuditUnavailable> {
         self.count("Allowed", "permitted");
         let now = self.parts.clock.now();
-        let route = self.route_name(request);
-        let token = format!("token\n{}", who.credential);
-        let granted = format!("grant\n{}\n{}\n{}\n{route}", who.credential, who.principal, request.method);
+        let granted =
+            ["grant", &who.credential, &who.principal, &request.method, route.path.as_str()].join("\n");
         let every = self.parts.settings.grants == GrantRecords::Every;
+        // Whoever was granted this had the token recorded with it, until the same time.
+        if !every && self.recorded.knows(&granted, now) {
+            return Ok(());
+        }
+        let token = ["token", &who.credential].join("\n");
         let mut events = Vec::with_capacity(2);
         if every || !self.recorded.knows(&token, now) {
             events.push(self.about(who, Kind::TokenValidated, request));
         }
-        if every || !self.recorded.knows(&granted, now) {
-            events.push(self.about(who, Kind::PermissionGranted, request).policies(&decision.policies));
-        }
-        if events.is_empty() {
-            return Ok(());
-        }
+        events.push(self.about(who, Kind::PermissionGranted, request).policies(&decision.policies));
         self.parts.auditor.record_all(&events).await?;
         let until = self.later(now, GRANT_MILLIS);
         self.recorded.note(token, until, now);

@@ -65,7 +65,7 @@ impl<'a> MethodArn<'a> {
     /// What stands for all requests of a route. `*` stands for a parameter; it also matches slashes, and
     /// [`Routes::parse`] sees to it that this reaches no other route's requests.
     pub fn of_route(&self, route: &Route) -> String {
-        format!("{}/{}{}", self.stage, route.method.as_str(), route.path.wildcard())
+        [self.stage, "/", route.method.as_str(), route.path.wildcard()].concat()
     }
 
     /// All requests of the stage.
@@ -137,7 +137,7 @@ pub struct PolicyTooLarge;
 pub struct RouteGuard {
     policies: PolicySet,
     routes: Routes,
-    kept: Mutex<HashMap<String, Arc<Permissions>>>,
+    kept: Mutex<HashMap<Box<[u8]>, Arc<Permissions>>>,
 }
 
 /// What the policies say of one principal, for every action of the routes.
@@ -171,22 +171,21 @@ impl RouteGuard {
     /// Whether a principal may use a route. `None`: the route is public, and nothing is decided.
     pub fn decide(&self, principal: &Principal<'_>, route: &Route) -> Option<AccessDecision> {
         let action = route.action()?;
-        Some(self.permissions(principal).of(action, principal.scopes))
+        Some(self.permissions(principal).decision(action, principal.scopes))
     }
 
     /// All routes that a principal may use and for which the gateway asks.
     pub fn allowed<'g>(&'g self, principal: &Principal<'_>) -> Vec<&'g Route> {
         let permissions = self.permissions(principal);
-        let allowed = |route: &&Route| {
-            route.action().is_some_and(|action| permissions.of(action, principal.scopes).allowed)
-        };
+        let allowed =
+            |route: &&Route| route.action().is_some_and(|action| permissions.allow(action, principal.scopes));
         self.routes.iter().filter(allowed).collect()
     }
 
     fn permissions(&self, principal: &Principal<'_>) -> Arc<Permissions> {
         let key = key_of(principal);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = kept.get(&key) {
+        if let Some(known) = kept.get(key.as_slice()) {
             return Arc::clone(known);
         }
         let judged = Arc::new(self.judge(principal));
@@ -194,7 +193,7 @@ impl RouteGuard {
         if kept.len() >= MAX_KEPT {
             kept.clear();
         }
-        kept.insert(key, Arc::clone(&judged));
+        kept.insert(key.into(), Arc::clone(&judged));
         judged
     }
 
@@ -219,8 +218,13 @@ impl RouteGuard {
 }
 
 impl Permissions {
-    fn of(&self, action: &Action, scopes: &Scope) -> AccessDecision {
-        let known = self.0.iter().find(|(known, _)| known == action).map(|(_, decision)| decision.clone());
+    /// Whether [`Permissions::decision`] allows it.
+    fn allow(&self, action: &Action, scopes: &Scope) -> bool {
+        self.known(action).is_some_and(|decision| decision.allowed) && scopes.contains(action.as_str())
+    }
+
+    fn decision(&self, action: &Action, scopes: &Scope) -> AccessDecision {
+        let known = self.known(action).cloned();
         let nothing = AccessDecision {
             allowed: false,
             because: Because::NothingPermits,
@@ -229,15 +233,18 @@ impl Permissions {
         };
         known.unwrap_or(nothing).narrowed(action, scopes)
     }
+
+    fn known(&self, action: &Action) -> Option<&AccessDecision> {
+        self.0.iter().find(|(known, _)| known == action).map(|(_, decision)| decision)
+    }
 }
 
 /// Unambiguous: every part is preceded by its length.
-fn key_of(principal: &Principal<'_>) -> String {
-    let mut key = String::with_capacity(64);
+fn key_of(principal: &Principal<'_>) -> Vec<u8> {
+    let mut key = Vec::with_capacity(128);
     for part in std::iter::once(principal.id).chain(principal.roles.iter().map(String::as_str)) {
-        key.push_str(&part.len().to_string());
-        key.push(':');
-        key.push_str(part);
+        key.extend_from_slice(&part.len().to_le_bytes());
+        key.extend_from_slice(part.as_bytes());
     }
     key
 }

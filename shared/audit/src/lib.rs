@@ -10,6 +10,7 @@
 
 mod auditor;
 mod event;
+mod json;
 mod kind;
 mod memory;
 mod mirror;

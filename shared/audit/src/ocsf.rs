@@ -1,9 +1,9 @@
 //! An event as OCSF JSON. What OCSF has no attribute for in a class goes into `unmapped`.
 
 use portcullis_base::Timestamp;
-use serde_json::{Map, Value, json};
 
 use crate::event::Resource;
+use crate::json::{Json, Members};
 use crate::kind::{Class, Kind, Profile, Status};
 use crate::text::Text;
 use crate::{RecordId, SecurityEvent};
@@ -14,15 +14,16 @@ pub const OCSF_VERSION: &str = "1.5.0";
 pub(crate) fn to_json(event: &SecurityEvent, id: RecordId, time: Timestamp, function: &str) -> String {
     let profile = event.kind.profile();
     let seen = Seen { event, profile, function, id, time: time.as_millisecond() };
-    let Value::Object(mut body) = seen.base() else { return String::new() };
-    let (Value::Object(own), unmapped) = seen.of_class() else { return String::new() };
+    let mut body = seen.base();
+    let (own, unmapped) = seen.of_class();
     body.extend(own);
-    if let Value::Object(unmapped) = object(unmapped)
-        && !unmapped.is_empty()
-    {
-        body.insert("unmapped".to_owned(), Value::Object(unmapped));
+    body.push(("unmapped", Json::of(unmapped)));
+    let mut text = Vec::with_capacity(USUAL_BYTES);
+    // A tree of texts and numbers is always written.
+    match serde_json::to_writer(&mut text, &Json::of(body)) {
+        Ok(()) => String::from_utf8(text).unwrap_or_default(),
+        Err(_) => String::new(),
     }
-    Value::Object(body).to_string()
 }
 
 /// An event with all that its JSON depends on.
@@ -34,62 +35,59 @@ struct Seen<'a> {
     time: i64,
 }
 
-/// Members with their names; empty ones are left out.
-type Members = Vec<(&'static str, Value)>;
-
-impl Seen<'_> {
+impl<'a> Seen<'a> {
     /// What every class has.
-    fn base(&self) -> Value {
+    fn base(&self) -> Members<'a> {
         let Profile { class, activity, severity, status, message, .. } = self.profile;
         let (category_uid, category_name) = class.category();
         let (severity_id, severity) = severity.id_and_name();
         let (status_id, status) = match (class, status) {
             // Of a finding it is the state of its handling.
-            (Class::DetectionFinding, _) => (1, "New"),
+            (Class::DetectionFinding, _) => (1_u8, "New"),
             (_, Status::Success) => (1, "Success"),
             (_, Status::Failure) => (2, "Failure"),
         };
-        object(vec![
-            ("category_uid", json!(category_uid)),
-            ("category_name", json!(category_name)),
-            ("class_uid", json!(class.uid())),
-            ("class_name", json!(class.name())),
-            ("activity_id", json!(activity.0)),
-            ("activity_name", json!(activity.1)),
-            ("type_uid", json!(class.uid() * 100 + u32::from(activity.0))),
-            ("type_name", json!(format!("{}: {}", class.name(), activity.1))),
-            ("severity_id", json!(severity_id)),
-            ("severity", json!(severity)),
-            ("status_id", json!(status_id)),
-            ("status", json!(status)),
-            ("status_detail", json!(self.event.reason)),
-            ("message", json!(message)),
-            ("time", json!(self.time)),
+        vec![
+            ("category_uid", Json::from(category_uid)),
+            ("category_name", Json::from(category_name)),
+            ("class_uid", Json::from(class.uid())),
+            ("class_name", Json::from(class.name())),
+            ("activity_id", Json::from(activity.0)),
+            ("activity_name", Json::from(activity.1)),
+            ("type_uid", Json::from(class.uid() * 100 + u32::from(activity.0))),
+            ("type_name", Json::from(format!("{}: {}", class.name(), activity.1))),
+            ("severity_id", Json::from(severity_id)),
+            ("severity", Json::from(severity)),
+            ("status_id", Json::from(status_id)),
+            ("status", Json::from(status)),
+            ("status_detail", Json::from(self.event.reason)),
+            ("message", Json::from(message)),
+            ("time", Json::from(self.time)),
             ("metadata", self.metadata()),
-        ])
+        ]
     }
 
-    fn metadata(&self) -> Value {
-        object(vec![
-            ("version", json!(OCSF_VERSION)),
-            ("uid", json!(self.id.to_string())),
-            ("event_code", json!(self.profile.code)),
-            ("log_name", json!("security.audit")),
-            ("correlation_uid", text(self.event.request_id.as_ref())),
+    fn metadata(&self) -> Json<'a> {
+        Json::of(vec![
+            ("version", Json::from(OCSF_VERSION)),
+            ("uid", Json::from(self.id.to_string())),
+            ("event_code", Json::from(self.profile.code)),
+            ("log_name", Json::from("security.audit")),
+            ("correlation_uid", Json::from(self.event.request_id.as_ref())),
             (
                 "product",
-                json!({
-                    "name": PRODUCT,
-                    "vendor_name": PRODUCT,
-                    "version": env!("CARGO_PKG_VERSION"),
-                    "feature": { "name": self.function },
-                }),
+                Json::Object(vec![
+                    ("name", Json::from(PRODUCT)),
+                    ("vendor_name", Json::from(PRODUCT)),
+                    ("version", Json::from(env!("CARGO_PKG_VERSION"))),
+                    ("feature", Json::Object(vec![("name", Json::from(self.function))])),
+                ]),
             ),
         ])
     }
 
     /// What the class has of its own, and what it has no place for.
-    fn of_class(&self) -> (Value, Members) {
+    fn of_class(&self) -> (Members<'a>, Members<'a>) {
         match self.profile.class {
             Class::Authentication => self.authentication(),
             Class::AuthorizeSession => self.authorize_session(),
@@ -100,153 +98,158 @@ impl Seen<'_> {
         }
     }
 
-    fn authentication(&self) -> (Value, Members) {
+    fn authentication(&self) -> (Members<'a>, Members<'a>) {
         let (protocol_id, protocol) = protocol(self.event.kind);
-        let own = object(vec![
+        let own = vec![
             ("user", self.subject()),
             ("actor", self.actor_if_other(false)),
-            ("service", json!({ "name": self.service() })),
+            ("service", Json::Object(vec![("name", Json::from(self.service()))])),
             ("session", self.session()),
             ("src_endpoint", self.source()),
             ("http_request", self.http_request()),
             ("certificate", self.certificate()),
-            ("auth_protocol_id", json!(protocol_id)),
-            ("auth_protocol", json!(protocol)),
-            ("is_remote", json!(true)),
-        ]);
-        let mut rest = vec![("privileges", json!(self.event.privileges)), ("resources", self.resources())];
+            ("auth_protocol_id", Json::from(protocol_id)),
+            ("auth_protocol", Json::from(protocol)),
+            ("is_remote", Json::from(true)),
+        ];
+        let mut rest =
+            vec![("privileges", Json::from(&self.event.privileges)), ("resources", self.resources())];
         rest.extend(self.details());
         (own, rest)
     }
 
-    fn authorize_session(&self) -> (Value, Members) {
+    fn authorize_session(&self) -> (Members<'a>, Members<'a>) {
         // The class asks for privileges; an event that names none is about its operation as a whole.
         let privileges = if self.event.privileges.is_empty() {
-            json!([self.operation()])
+            Json::List(vec![Json::from(self.operation())])
         } else {
-            json!(self.event.privileges)
+            Json::from(&self.event.privileges)
         };
-        let own = object(vec![
+        let own = vec![
             ("user", self.subject()),
             ("actor", self.actor_if_other(false)),
             ("privileges", privileges),
             ("session", self.session()),
             ("src_endpoint", self.source()),
-            ("dst_endpoint", object(vec![("svc_name", text(self.event.audience.as_ref()))])),
+            ("dst_endpoint", Json::of(vec![("svc_name", Json::from(self.event.audience.as_ref()))])),
             ("http_request", self.http_request()),
-        ]);
+        ];
         let mut rest = vec![("resources", self.resources()), ("certificate", self.certificate())];
         rest.extend(self.details());
         (own, rest)
     }
 
-    fn account_change(&self) -> (Value, Members) {
-        let own = object(vec![
+    fn account_change(&self) -> (Members<'a>, Members<'a>) {
+        let own = vec![
             ("user", self.subject()),
             ("actor", self.actor_if_other(true)),
             ("src_endpoint", self.source()),
             ("http_request", self.http_request()),
-        ]);
+        ];
         (own, self.rest(true))
     }
 
-    fn entity_management(&self) -> (Value, Members) {
+    fn entity_management(&self) -> (Members<'a>, Members<'a>) {
         let entity = match self.event.resources.first() {
-            Some(Resource { kind, id }) => json!({ "type": kind, "uid": id }),
-            None => json!({ "name": self.event.subject }),
+            Some(Resource { kind, id }) => {
+                Json::Object(vec![("type", Json::from(*kind)), ("uid", Json::from(id))])
+            }
+            None => Json::Object(vec![("name", Json::from(&self.event.subject))]),
         };
-        let own = object(vec![
+        let own = vec![
             ("entity", entity),
             ("actor", self.acting()),
             ("src_endpoint", self.source()),
             ("http_request", self.http_request()),
-        ]);
+        ];
         // The first resource is the entity itself: more are told of only where there are more.
         (own, self.rest(self.event.resources.len() > 1))
     }
 
-    fn api_activity(&self) -> (Value, Members) {
+    fn api_activity(&self) -> (Members<'a>, Members<'a>) {
         let mut source = self.source();
-        if is_empty(&source) {
+        if source.is_empty() {
             // The class asks for an endpoint: where no address is known, the service itself is the source.
-            source = json!({ "svc_name": self.function });
+            source = Json::Object(vec![("svc_name", Json::from(self.function))]);
         }
-        let api = object(vec![
-            ("operation", json!(self.operation())),
-            ("service", json!({ "name": self.service() })),
-            ("request", object(vec![("uid", text(self.event.request_id.as_ref()))])),
+        let api = Json::of(vec![
+            ("operation", Json::from(self.operation())),
+            ("service", Json::Object(vec![("name", Json::from(self.service()))])),
+            ("request", Json::of(vec![("uid", Json::from(self.event.request_id.as_ref()))])),
         ]);
-        let own = object(vec![
+        let own = vec![
             ("actor", self.acting()),
             ("api", api),
             ("src_endpoint", source),
             ("http_request", self.http_request()),
             ("resources", self.resources()),
-        ]);
+        ];
         let behalf = self.event.actor.as_ref().map(|_| &self.event.subject);
         let mut rest = vec![
-            ("on_behalf_of", text(behalf)),
-            ("privileges", json!(self.event.privileges)),
+            ("on_behalf_of", Json::from(behalf)),
+            ("privileges", Json::from(&self.event.privileges)),
             ("certificate", self.certificate()),
         ];
         rest.extend(self.details());
         (own, rest)
     }
 
-    fn detection_finding(&self) -> (Value, Members) {
-        let evidence = object(vec![
+    fn detection_finding(&self) -> (Members<'a>, Members<'a>) {
+        let evidence = Json::of(vec![
             ("actor", self.acting()),
             ("src_endpoint", self.source()),
-            ("api", object(vec![("operation", text(self.event.operation.as_ref()))])),
+            ("api", Json::of(vec![("operation", Json::from(self.event.operation.as_ref()))])),
         ]);
-        let own = object(vec![
+        let own = vec![
             (
                 "finding_info",
-                json!({
-                    "uid": self.id.to_string(),
-                    "title": self.profile.message,
-                    "types": [self.profile.code],
-                    "created_time": self.time,
-                }),
+                Json::Object(vec![
+                    ("uid", Json::from(self.id.to_string())),
+                    ("title", Json::from(self.profile.message)),
+                    ("types", Json::List(vec![Json::from(self.profile.code)])),
+                    ("created_time", Json::from(self.time)),
+                ]),
             ),
-            ("evidences", json!([evidence])),
+            ("evidences", Json::List(vec![evidence])),
             ("resources", self.resources()),
-            ("is_alert", json!(true)),
-        ]);
+            ("is_alert", Json::from(true)),
+        ];
         (own, self.rest(false))
     }
 
     /// What most classes have no place for.
-    fn rest(&self, resources: bool) -> Members {
+    fn rest(&self, resources: bool) -> Members<'a> {
         let mut rest = vec![
-            ("privileges", json!(self.event.privileges)),
-            ("audience", text(self.event.audience.as_ref())),
+            ("privileges", Json::from(&self.event.privileges)),
+            ("audience", Json::from(self.event.audience.as_ref())),
             ("certificate", self.certificate()),
-            ("resources", if resources { self.resources() } else { Value::Null }),
+            ("resources", if resources { self.resources() } else { Json::Nothing }),
         ];
         rest.extend(self.details());
         rest
     }
 
-    fn details(&self) -> Option<(&'static str, Value)> {
-        let details: Members = self.event.details.iter().map(|(name, value)| (*name, json!(value))).collect();
-        (!details.is_empty()).then(|| ("details", object(details)))
+    fn details(&self) -> Option<(&'static str, Json<'a>)> {
+        let details: Members<'a> =
+            self.event.details.iter().map(|(name, value)| (*name, Json::from(value))).collect();
+        (!details.is_empty()).then(|| ("details", Json::of(details)))
     }
 
     /// The subject, with the roles unless they are the actor's.
-    fn subject(&self) -> Value {
+    fn subject(&self) -> Json<'a> {
         self.user(&self.event.subject)
     }
 
-    fn user(&self, uid: &Text) -> Value {
-        let groups: Vec<_> = self.event.roles.iter().map(|role| json!({ "name": role })).collect();
-        object(vec![("uid", json!(uid)), ("groups", json!(groups))])
+    fn user(&self, uid: &'a Text) -> Json<'a> {
+        let groups: Vec<_> =
+            self.event.roles.iter().map(|role| Json::Object(vec![("name", Json::from(role))])).collect();
+        Json::of(vec![("uid", Json::from(uid)), ("groups", Json::List(groups))])
     }
 
     /// Who acts: the actor, or the subject where nobody else does.
-    fn acting(&self) -> Value {
+    fn acting(&self) -> Json<'a> {
         let who = self.event.actor.as_ref().unwrap_or(&self.event.subject);
-        object(vec![
+        Json::of(vec![
             ("user", self.user(who)),
             ("session", self.session()),
             ("authorizations", self.authorizations()),
@@ -254,67 +257,91 @@ impl Seen<'_> {
     }
 
     /// An actor beside the subject, where somebody else acts or a policy decided.
-    fn actor_if_other(&self, with_session: bool) -> Value {
-        let session = if with_session { self.session() } else { Value::Null };
-        let actor = self.event.actor.as_ref().map(|uid| json!({ "uid": uid })).unwrap_or_default();
+    fn actor_if_other(&self, with_session: bool) -> Json<'a> {
+        let session = if with_session { self.session() } else { Json::Nothing };
+        let actor = Json::from(self.event.actor.as_ref().map(|uid| Json::of(vec![("uid", uid.into())])));
         let authorizations = self.authorizations();
-        if is_empty(&actor) && is_empty(&session) && is_empty(&authorizations) {
-            return Value::Null;
+        if actor.is_empty() && session.is_empty() && authorizations.is_empty() {
+            return Json::Nothing;
         }
-        let user = if is_empty(&actor) { json!({ "uid": self.event.subject }) } else { actor };
-        object(vec![("user", user), ("session", session), ("authorizations", authorizations)])
+        let user = if actor.is_empty() {
+            Json::Object(vec![("uid", Json::from(&self.event.subject))])
+        } else {
+            actor
+        };
+        Json::of(vec![("user", user), ("session", session), ("authorizations", authorizations)])
     }
 
-    fn authorizations(&self) -> Value {
+    fn authorizations(&self) -> Json<'a> {
         let decision = if self.profile.status == Status::Success { "Allowed" } else { "Denied" };
-        let of_policy = |policy: &Text| json!({ "decision": decision, "policy": { "uid": policy } });
+        let of_policy = |policy: &'a Text| {
+            Json::Object(vec![
+                ("decision", Json::from(decision)),
+                ("policy", Json::Object(vec![("uid", Json::from(policy))])),
+            ])
+        };
         self.event.policies.iter().map(of_policy).collect()
     }
 
-    fn session(&self) -> Value {
-        let Some(session) = &self.event.session else { return Value::Null };
+    fn session(&self) -> Json<'a> {
+        let Some(session) = &self.event.session else { return Json::Nothing };
         let expires = session.expires_at.map(Timestamp::as_millisecond);
-        object(vec![("uid", json!(session.jti)), ("expiration_time", json!(expires))])
+        Json::of(vec![("uid", Json::from(&session.jti)), ("expiration_time", Json::from(expires))])
     }
 
-    fn source(&self) -> Value {
-        object(vec![("ip", json!(self.event.source.map(|address| address.to_string())))])
+    fn source(&self) -> Json<'a> {
+        Json::of(vec![("ip", Json::from(self.event.source.map(|address| address.to_string())))])
     }
 
-    fn service(&self) -> &str {
+    fn service(&self) -> &'a str {
         self.event.audience.as_ref().map_or(self.function, Text::as_str)
     }
 
-    fn operation(&self) -> &str {
+    fn operation(&self) -> &'a str {
         self.event.operation.as_ref().map_or(self.profile.code, Text::as_str)
     }
 
     /// `POST /sts/token` is an HTTP request; `AssumeRole` is not.
-    fn http_request(&self) -> Value {
+    fn http_request(&self) -> Json<'a> {
         let parts = self.event.operation.as_ref().and_then(|operation| operation.as_str().split_once(' '));
         match parts {
             Some((method, path))
                 if path.starts_with('/') && method.bytes().all(|b| b.is_ascii_uppercase()) =>
             {
-                json!({ "http_method": method, "url": { "path": path } })
+                Json::Object(vec![
+                    ("http_method", Json::from(method)),
+                    ("url", Json::Object(vec![("path", Json::from(path))])),
+                ])
             }
-            _ => Value::Null,
+            _ => Json::Nothing,
         }
     }
 
-    fn resources(&self) -> Value {
-        self.event.resources.iter().map(|Resource { kind, id }| json!({ "type": kind, "uid": id })).collect()
+    fn resources(&self) -> Json<'a> {
+        self.event
+            .resources
+            .iter()
+            .map(|Resource { kind, id }| {
+                Json::Object(vec![("type", Json::from(*kind)), ("uid", Json::from(id))])
+            })
+            .collect()
     }
 
-    fn certificate(&self) -> Value {
-        let Some(certificate) = &self.event.certificate else { return Value::Null };
-        let fingerprint = |sha256: &Text| json!([{ "algorithm": "SHA-256", "algorithm_id": FINGERPRINT_SHA256, "value": sha256 }]);
-        object(vec![
-            ("issuer", json!(certificate.issuer)),
-            ("serial_number", json!(certificate.serial)),
-            ("subject", text(certificate.subject.as_ref())),
-            ("fingerprints", certificate.sha256.as_ref().map(fingerprint).unwrap_or_default()),
-            ("expiration_time", json!(certificate.expires_at.map(Timestamp::as_millisecond))),
+    fn certificate(&self) -> Json<'a> {
+        let Some(certificate) = &self.event.certificate else { return Json::Nothing };
+        let fingerprint = |sha256: &'a Text| {
+            Json::List(vec![Json::Object(vec![
+                ("algorithm", Json::from("SHA-256")),
+                ("algorithm_id", Json::from(FINGERPRINT_SHA256)),
+                ("value", Json::from(sha256)),
+            ])])
+        };
+        Json::of(vec![
+            ("issuer", Json::from(&certificate.issuer)),
+            ("serial_number", Json::from(&certificate.serial)),
+            ("subject", Json::from(certificate.subject.as_ref())),
+            ("fingerprints", certificate.sha256.as_ref().map(fingerprint).unwrap_or(Json::Nothing)),
+            ("expiration_time", Json::from(certificate.expires_at.map(Timestamp::as_millisecond))),
         ])
     }
 }
@@ -330,24 +357,8 @@ fn protocol(kind: Kind) -> (u8, &'static str) {
     }
 }
 
-fn object(members: Members) -> Value {
-    let kept = members.into_iter().filter(|(_, value)| !is_empty(value));
-    Value::Object(kept.map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(values) => values.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        _ => false,
-    }
-}
-
-fn text(text: Option<&Text>) -> Value {
-    json!(text)
-}
-
+/// Room for most records at once.
+const USUAL_BYTES: usize = 1_536;
 const PRODUCT: &str = "Portcullis";
 /// <https://schema.ocsf.io/1.5.0/objects/fingerprint>
 const FINGERPRINT_SHA256: u8 = 3;

@@ -10,8 +10,9 @@ pub(crate) struct Text(Box<str>);
 
 impl Text {
     pub(crate) fn new(text: &str) -> Self {
-        // The longest that JSON makes of a byte is six: shorter texts need no counting.
-        if text.len() <= MAX_TEXT / 6 || text.chars().map(json_len).sum::<usize>() <= MAX_TEXT {
+        // The longest that JSON makes of a byte is six: shorter texts need no counting. Nor do those without escapes.
+        let plain = || text.len() <= MAX_TEXT && text.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\');
+        if text.len() <= MAX_TEXT / 6 || plain() || text.chars().map(json_len).sum::<usize>() <= MAX_TEXT {
             return Self(text.into());
         }
         let mut room = MAX_TEXT - CUT.len();

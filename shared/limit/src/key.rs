@@ -54,11 +54,20 @@ impl fmt::Display for LimitKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::V4(octets) => write!(f, "ip4#{}", Ipv4Addr::from(*octets)),
-            Kind::V6(prefix) => write!(f, "ip6#{}", hex::encode(prefix)),
-            Kind::ApiKey(digest) => write!(f, "key#{}", hex::encode(digest)),
-            Kind::Principal(digest) => write!(f, "sub#{}", hex::encode(digest)),
+            Kind::V6(prefix) => write_hex(f, "ip6#", prefix),
+            Kind::ApiKey(digest) => write_hex(f, "key#", digest),
+            Kind::Principal(digest) => write_hex(f, "sub#", digest),
         }
     }
+}
+
+/// Without a text in between: this is done for every call of the store.
+fn write_hex(f: &mut fmt::Formatter<'_>, kind: &str, bytes: &[u8]) -> fmt::Result {
+    let mut digits = [0; 64];
+    let digits = digits.get_mut(..bytes.len() * 2).ok_or(fmt::Error)?;
+    hex::encode_to_slice(bytes, digits).map_err(|_| fmt::Error)?;
+    f.write_str(kind)?;
+    f.write_str(std::str::from_utf8(digits).map_err(|_| fmt::Error)?)
 }
 
 /// The kind alone: an address is personal data.

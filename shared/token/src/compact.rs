@@ -1,5 +1,7 @@
 //! JWS compact serialization (RFC 7515 section 7.1) and its header, before anything is trusted.
 
+use std::ops::Bound::{self, Excluded, Unbounded};
+
 use crate::jwk::MAX_KID;
 use crate::strict_json::{self, JsonFault, Object, Value};
 use crate::{TokenError, base64url};
@@ -18,14 +20,19 @@ impl<'a> Compact<'a> {
         if text.trim_start().starts_with('{') {
             return Err(TokenError::JsonSerialization);
         }
-        match text.bytes().filter(|b| *b == b'.').count() {
-            2 => {}
-            4 => return Err(TokenError::Encrypted),
+        let mut dots = memchr::memchr_iter(b'.', text.as_bytes());
+        let (first, second) = match (dots.next(), dots.next(), dots.count()) {
+            (Some(first), Some(second), 0) => (first, second),
+            (_, _, 2) => return Err(TokenError::Encrypted),
             _ => return Err(TokenError::NotCompact),
-        }
-        let (signing_input, signature) = text.rsplit_once('.').ok_or(TokenError::NotCompact)?;
-        let (header, payload) = signing_input.split_once('.').ok_or(TokenError::NotCompact)?;
-        Ok(Self { header, payload, signature, signing_input })
+        };
+        let part = |range: (Bound<usize>, Bound<usize>)| text.get(range).ok_or(TokenError::NotCompact);
+        Ok(Self {
+            header: part((Unbounded, Excluded(first)))?,
+            payload: part((Excluded(first), Excluded(second)))?,
+            signature: part((Excluded(second), Unbounded))?,
+            signing_input: part((Unbounded, Excluded(second)))?,
+        })
     }
 
     pub(crate) fn header(&self) -> Result<Vec<u8>, TokenError> {

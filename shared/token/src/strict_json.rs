@@ -37,7 +37,9 @@ pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 /// Parses one object and nothing after it.
 pub(crate) fn parse(text: &[u8]) -> Result<Object<'_>, JsonFault> {
     let fault = Cell::new(JsonFault::Malformed);
-    let mut de = serde_json::Deserializer::from_slice(text);
+    // Checked at once: from bytes serde_json checks every text by itself.
+    let text = std::str::from_utf8(text).map_err(|_| JsonFault::Malformed)?;
+    let mut de = serde_json::Deserializer::from_str(text);
     let parsed = Seed { fault: &fault, depth: 0 }.deserialize(&mut de).and_then(|v| de.end().map(|()| v));
     match parsed {
         Ok(Value::Object(object)) => Ok(object),

@@ -107,6 +107,13 @@ impl Scope {
         Self(asked.0.iter().filter(|s| self.contains(s)).cloned().collect())
     }
 
+    /// Those that `keep` keeps.
+    #[must_use]
+    pub fn kept(mut self, keep: impl Fn(&str) -> bool) -> Self {
+        self.0.retain(|scope| keep(scope));
+        self
+    }
+
     /// The scopes.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
@@ -176,7 +183,11 @@ pub(crate) fn is_plain(text: &str) -> bool {
             || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
     };
-    !text.is_empty() && text.len() <= MAX_TEXT && !text.chars().any(hidden)
+    if text.is_empty() || text.len() > MAX_TEXT {
+        return false;
+    }
+    // Of ASCII only the control characters hide.
+    if text.is_ascii() { !text.bytes().any(|b| b.is_ascii_control()) } else { !text.chars().any(hidden) }
 }
 
 const MAX_TEXT: usize = 512;
