@@ -22,7 +22,7 @@ use portcullis_aws::SdkSettings;
 pub use self::openbao::OpenBao;
 use self::process::{Process, tool};
 pub use self::redis::RedisServer;
-pub use self::stack::{Stack, deploy_stack};
+pub use self::stack::{Stack, deploy_stack, incidents_table};
 
 /// An AWS emulator.
 #[derive(Debug)]
@@ -52,7 +52,8 @@ impl Emulator {
         })
     }
 
-    /// moto: for the KMS calls that ministack gets wrong, and for nothing else.
+    /// moto: for what ministack gets wrong (some KMS calls, lock tokens of the WAF) or has not (attributes of
+    /// instances), and for nothing else.
     ///
     /// # Panics
     /// When it is not installed or does not start.

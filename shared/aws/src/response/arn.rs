@@ -18,7 +18,7 @@ pub struct IpSetArn {
 
 /// Why a text is not taken for an ARN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not the ARN of a WAF IP set")]
+#[error("not an ARN of the kind that is needed")]
 pub struct ArnError;
 
 /// What the ARN of our own role says of where we are.

@@ -99,6 +99,7 @@ const DENIED: &[&str] = &[
     "AuthorizationError",
     "AuthorizationErrorException",
     "InvalidClientTokenId",
+    "KMSAccessDenied",
     "OptInRequired",
     "UnauthorizedOperation",
     "UnrecognizedClientException",

@@ -24,6 +24,8 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 
+use portcullis_response::{PortError, PortResult};
+
 use self::arn::OwnRole;
 pub use self::arn::{ArnError, IpSetArn};
 use self::clients::Clients;
@@ -46,7 +48,7 @@ pub struct AccountSettings {
 #[derive(Debug)]
 pub struct AwsAccount {
     clients: Clients,
-    own_role: Option<OwnRole>,
+    own_role: Option<Result<OwnRole, ArnError>>,
     block_list_v4: Option<Result<IpSetArn, ArnError>>,
     block_list_v6: Option<Result<IpSetArn, ArnError>>,
     /// The comments that GuardDuty took: it has no call that reads them.
@@ -64,11 +66,17 @@ impl AwsAccount {
         Self {
             ec2: ec2::QueryClient::new(&sdk),
             clients: Clients::new(sdk),
-            own_role: settings.own_role.and_then(|arn| arn.parse().ok()),
+            own_role: settings.own_role.map(|arn| arn.parse()),
             block_list_v4: set(settings.block_list_v4),
             block_list_v6: set(settings.block_list_v6),
             comments: Mutex::default(),
         }
+    }
+
+    /// What our own role says of where we are, if it is set.
+    fn whereabouts(&self) -> PortResult<Option<&OwnRole>> {
+        let role = self.own_role.as_ref().map(Result::as_ref).transpose();
+        role.map_err(|_| PortError::Refused("what is set as our own role is no ARN".to_owned()))
     }
 
     fn comments(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String), String>> {

@@ -11,7 +11,7 @@ use super::pages::unreadable;
 impl Buckets for AwsAccount {
     async fn public_access_block(&self, bucket: &str) -> PortResult<Option<PublicAccessBlock>> {
         let call = self.clients.s3().get_public_access_block().bucket(bucket);
-        match call.set_expected_bucket_owner(self.owner()).send().await {
+        match call.set_expected_bucket_owner(self.owner()?).send().await {
             Ok(answer) => {
                 answer.public_access_block_configuration.map(|block| Some(read(&block))).ok_or(unreadable())
             }
@@ -23,14 +23,14 @@ impl Buckets for AwsAccount {
     async fn put_public_access_block(&self, bucket: &str, block: PublicAccessBlock) -> PortResult<()> {
         let call = self.clients.s3().put_public_access_block().bucket(bucket);
         let call =
-            call.set_expected_bucket_owner(self.owner()).public_access_block_configuration(written(block));
+            call.set_expected_bucket_owner(self.owner()?).public_access_block_configuration(written(block));
         call.send().await.map_err(|e| failed("s3:PutBucketPublicAccessBlock", &e))?;
         Ok(())
     }
 
     async fn delete_public_access_block(&self, bucket: &str) -> PortResult<()> {
         let call = self.clients.s3().delete_public_access_block().bucket(bucket);
-        let call = call.set_expected_bucket_owner(self.owner());
+        let call = call.set_expected_bucket_owner(self.owner()?);
         call.send().await.map_err(|e| failed("s3:PutBucketPublicAccessBlock", &e))?;
         Ok(())
     }
@@ -38,8 +38,8 @@ impl Buckets for AwsAccount {
 
 impl AwsAccount {
     /// Names of buckets are everybody's: S3 refuses when somebody else has it.
-    pub(super) fn owner(&self) -> Option<String> {
-        self.own_role.as_ref().map(|role| role.account.clone())
+    pub(super) fn owner(&self) -> PortResult<Option<String>> {
+        Ok(self.whereabouts()?.map(|role| role.account.clone()))
     }
 }
 

@@ -37,7 +37,7 @@ impl ResourceTags for AwsAccount {
 
     async fn bucket_tags(&self, bucket: &str) -> PortResult<BTreeMap<String, String>> {
         let call = self.clients.s3().get_bucket_tagging().bucket(bucket);
-        match call.set_expected_bucket_owner(self.owner()).send().await {
+        match call.set_expected_bucket_owner(self.owner()?).send().await {
             Ok(answer) => Ok(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect()),
             Err(e) if e.code() == Some("NoSuchTagSet") => Ok(BTreeMap::new()),
             Err(e) => Err(failed("s3:GetBucketTagging", &e)),
@@ -48,7 +48,7 @@ impl ResourceTags for AwsAccount {
 impl AwsAccount {
     /// `ListTags` takes an ARN alone.
     fn function_arn(&self, name: &str) -> PortResult<String> {
-        let known = self.own_role.as_ref().zip(self.clients.region());
+        let known = self.whereabouts()?.zip(self.clients.region());
         let (role, region) =
             known.ok_or_else(|| PortError::Refused("the ARN of our own role is not set".to_owned()))?;
         Ok(format!("arn:{}:lambda:{region}:{}:function:{name}", role.partition, role.account))

@@ -37,7 +37,7 @@ impl AwsAccount {
         };
         match set {
             Some(Ok(arn)) => Ok(arn),
-            Some(Err(error)) => Err(PortError::Refused(format!("the block list is {error}"))),
+            Some(Err(error)) => Err(PortError::Refused(format!("the block list: {error}"))),
             None => Err(PortError::Refused("no block list of that family is set".to_owned())),
         }
     }

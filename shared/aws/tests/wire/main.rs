@@ -2,9 +2,12 @@
 //! (changed KMS ciphertexts, a wrong KMS key) or can be made to do (throttling, denial, silence, broken answers).
 #![cfg(test)]
 
+mod account;
 mod audit;
 mod failures;
+mod history;
 mod identity;
+mod notifier;
 mod requests;
 mod stages;
 
