@@ -17,6 +17,8 @@ mod pacing;
 mod peer;
 mod tokens;
 mod transport;
+#[cfg(feature = "webhooks")]
+mod webhooks;
 
 pub use client::{CertificateFolder, Client, Request, Response, RetryPolicy};
 pub use config::{ClientSettings, SettingsError};
@@ -33,3 +35,5 @@ pub use pacing::{Pacing, SystemClock, SystemPacing};
 pub use peer::PeerCertificate;
 pub use tokens::Credential;
 pub use transport::{Transport, TransportError};
+#[cfg(feature = "webhooks")]
+pub use webhooks::WebhookNotifier;

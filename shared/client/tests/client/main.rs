@@ -7,6 +7,8 @@ mod mtls;
 #[path = "../../examples/two_services/scenario.rs"]
 mod scenario;
 mod support;
+#[cfg(feature = "webhooks")]
+mod webhooks;
 
 use serde_json::json;
 
