@@ -82,6 +82,24 @@ pub enum Kind {
     WebhookRefused,
     /// The handshake of the webhook was refused.
     HandshakeRefused,
+    /// An attack, or what looks like one, was seen.
+    IncidentOpened,
+    /// An incident was contained.
+    IncidentContained,
+    /// An incident was contained or released in part only.
+    IncidentPartial,
+    /// Somebody approved the containment of an incident.
+    IncidentApproved,
+    /// Somebody asked for the release of an incident.
+    IncidentReleaseAsked,
+    /// What contained an incident was undone.
+    IncidentReleased,
+    /// The time was over for which addresses of an incident were blocked.
+    IncidentExpired,
+    /// Incidents were read.
+    IncidentRead,
+    /// A request about incidents was refused.
+    IncidentRefused,
 }
 
 /// An event class of OCSF.
@@ -140,7 +158,7 @@ pub(crate) struct Activity(pub(crate) u8, pub(crate) &'static str);
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 48] = [
         Self::TokenIssued,
         Self::TokenValidated,
         Self::TokenRefused,
@@ -180,6 +198,15 @@ impl Kind {
         Self::PiiRefused,
         Self::WebhookRefused,
         Self::HandshakeRefused,
+        Self::IncidentOpened,
+        Self::IncidentContained,
+        Self::IncidentPartial,
+        Self::IncidentApproved,
+        Self::IncidentReleaseAsked,
+        Self::IncidentReleased,
+        Self::IncidentExpired,
+        Self::IncidentRead,
+        Self::IncidentRefused,
     ];
 
     /// A stable word, `metadata.event_code` of the record.
@@ -247,6 +274,15 @@ impl Kind {
             Self::PiiRefused => ("pii-refused", ApiActivity, READ, Medium, Failure, "Access to personal data refused"),
             Self::WebhookRefused => ("webhook-refused", Authentication, VALIDATION, Medium, Failure, "Webhook refused"),
             Self::HandshakeRefused => ("handshake-refused", Authentication, LOGON, Medium, Failure, "Webhook handshake refused"),
+            Self::IncidentOpened => ("incident-opened", DetectionFinding, CREATE, High, Success, "Incident opened"),
+            Self::IncidentContained => ("incident-contained", EntityManagement, UPDATE, Informational, Success, "Incident contained"),
+            Self::IncidentPartial => ("incident-partial", EntityManagement, UPDATE, High, Failure, "Incident contained or released in part"),
+            Self::IncidentApproved => ("incident-approved", AuthorizeSession, ASSIGN, Informational, Success, "Containment approved"),
+            Self::IncidentReleaseAsked => ("incident-release-asked", AuthorizeSession, ASSIGN, Informational, Success, "Release of an incident asked for"),
+            Self::IncidentReleased => ("incident-released", EntityManagement, UPDATE, Informational, Success, "Incident released"),
+            Self::IncidentExpired => ("incident-expired", EntityManagement, UPDATE, Informational, Success, "Blocked addresses let in again"),
+            Self::IncidentRead => ("incident-read", ApiActivity, READ, Informational, Success, "Incidents read"),
+            Self::IncidentRefused => ("incident-refused", ApiActivity, OPERATION, Medium, Failure, "Request about incidents refused"),
         };
         Profile { code, class, activity, severity, status, message }
     }

@@ -43,6 +43,8 @@ pub enum Unit {
     Count,
     /// Milliseconds.
     Milliseconds,
+    /// Seconds.
+    Seconds,
     /// Bytes.
     Bytes,
 }
@@ -56,6 +58,11 @@ impl Reading {
     /// A duration in milliseconds.
     pub const fn millis(name: &'static str, value: f64) -> Self {
         Self { name, value, unit: Unit::Milliseconds }
+    }
+
+    /// A duration in seconds.
+    pub const fn seconds(name: &'static str, value: f64) -> Self {
+        Self { name, value, unit: Unit::Seconds }
     }
 }
 
@@ -120,6 +127,7 @@ impl Unit {
         match self {
             Self::Count => "Count",
             Self::Milliseconds => "Milliseconds",
+            Self::Seconds => "Seconds",
             Self::Bytes => "Bytes",
         }
     }

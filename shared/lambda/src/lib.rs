@@ -1,30 +1,48 @@
 //! What every Lambda shares: start-up, logging, EMF metrics, and the API Gateway proxy events.
 
 mod audit;
+mod caller;
 mod clock;
+#[cfg(feature = "response")]
+mod desk;
 mod emf;
 mod event;
+#[cfg(feature = "response")]
+mod incidents;
+mod limits;
 mod logging;
 mod response;
+#[cfg(feature = "response")]
+mod response_settings;
 #[cfg(feature = "runtime")]
 mod runtime;
 mod settings;
 mod signing;
 mod viewer;
+#[cfg(feature = "response")]
+mod waiting;
 
 pub use audit::{AuditConfig, log_lost_mirror, log_lost_record};
+pub use caller::Caller;
 pub use clock::SystemClock;
+#[cfg(feature = "response")]
+pub use desk::{AttendError, IncidentDesk, Requester, ResponderOf, ResponsePorts};
 pub use emf::{Metrics, Reading, Unit};
 pub use event::{
     Authorizer, ClientCert, Identity, NotAProxyEvent, ProxyEvent, RequestContext, Text, TextMap,
 };
+pub use limits::LimitsConfig;
 pub use logging::{LogFormat, init_logging};
 pub use response::ProxyResponse;
+#[cfg(feature = "response")]
+pub use response_settings::{ResponseConfig, WebhookSetting};
 #[cfg(feature = "runtime")]
 pub use runtime::{BoxError, run};
 pub use settings::{Settings, SettingsError};
 pub use signing::{NotSigningAlgorithms, SignerSetting, SigningAlgorithms, SigningConfig};
 pub use viewer::caller_address;
+#[cfg(feature = "response")]
+pub use waiting::{Backoff, Deadline, Rest};
 
 use std::future::Future;
 

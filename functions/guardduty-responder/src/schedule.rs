@@ -1,0 +1,81 @@
+//! What is done on schedule: blocks end when their time is over, and what a crash left is carried on.
+
+use portcullis_base::Clock;
+use portcullis_lambda::{AttendError, ResponsePorts};
+use portcullis_response::{Incident, IncidentStore, RespondError, Status, StepStatus};
+use serde::Serialize;
+
+use crate::Parts;
+
+/// What was done on schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Upkeep {
+    /// Incidents whose blocked addresses were let in again.
+    pub expired: usize,
+    /// Incidents that were carried on.
+    pub resumed: usize,
+    /// What failed: it is tried again the next time.
+    pub failed: usize,
+}
+
+/// Lets blocks expire, then carries on what is unfinished, while there is time.
+pub(crate) async fn upkeep<P: ResponsePorts>(parts: &Parts<P>) -> Upkeep {
+    let mut done = Upkeep::default();
+    match parts.desk.expire(MAX_EXPIRED).await {
+        Ok(expired) => done.expired = expired.len(),
+        Err(error) => done.fail("expire", &error),
+    }
+    for (status, limit) in UNFINISHED {
+        match parts.desk.responder.store.list(Some(status), limit).await {
+            Ok(incidents) => resume_all(parts, &incidents, &mut done).await,
+            Err(error) => done.fail("list", &AttendError::Respond(RespondError::Store(error))),
+        }
+    }
+    done
+}
+
+async fn resume_all<P: ResponsePorts>(parts: &Parts<P>, incidents: &[Incident], done: &mut Upkeep) {
+    let clock = &parts.desk.responder.clock;
+    for incident in incidents.iter().filter(|incident| is_left(incident)) {
+        if incident.is_leased(clock.now()) || parts.deadline.left(clock.now()) < MARGIN {
+            continue;
+        }
+        match parts.desk.resume(incident).await {
+            Ok(_) => done.resumed += 1,
+            // Somebody else was first.
+            Err(AttendError::Respond(
+                RespondError::Busy | RespondError::Conflict | RespondError::Released,
+            )) => {}
+            Err(error) => done.fail("resume", &error),
+        }
+    }
+}
+
+/// Whether whoever worked on it last did not come to the end. [`portcullis_response::Responder::resume`] decides: this
+/// only saves asking it about those that are in order.
+fn is_left(incident: &Incident) -> bool {
+    let running = |status| matches!(status, StepStatus::Planned | StepStatus::Running);
+    incident.times.released.is_none()
+        && (incident.lease.is_some() || incident.steps.iter().any(|step| running(step.status)))
+}
+
+impl Upkeep {
+    fn fail(&mut self, what: &'static str, error: &AttendError) {
+        tracing::error!(what, %error, "not done on schedule");
+        self.failed += 1;
+    }
+}
+
+/// Where an unfinished incident may stand, and how many of the newest are looked at. Few stand in `CONTAINING` for long;
+/// finished ones pile up in the others, and EventBridge's own repetitions come before the schedule in any case.
+const UNFINISHED: [(Status, usize); 4] = [
+    (Status::Containing, 500),
+    (Status::Detected, 100),
+    (Status::AwaitingApproval, 100),
+    (Status::Partial, 100),
+];
+
+const MAX_EXPIRED: usize = 100;
+
+/// What carrying on an incident may take.
+const MARGIN: std::time::Duration = std::time::Duration::from_secs(10);
