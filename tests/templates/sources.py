@@ -32,11 +32,13 @@ NAMED = re.compile(r"\"([A-Z][A-Z0-9_]{3,})\"")
 def settings(function):
     """(all names that config.rs reads, those that it cannot do without whatever the others are).
 
-    Those of the audit trail and of the signing keys are read by parts that the functions share.
+    Those of the audit trail, of rate limits and of the signing keys are read by parts that the functions share.
     """
     text = rust(f"functions/{function}/src/config.rs")
     if "AuditConfig::read" in text:
         text += rust("shared/lambda/src/audit.rs")
+    if "LimitsConfig::read" in text:
+        text += rust("shared/lambda/src/limits.rs")
     if "SigningConfig::read" in text:
         text += rust("shared/lambda/src/signing.rs")
     read = {name for _, name in READ.findall(text)}
