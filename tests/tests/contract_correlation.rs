@@ -1,17 +1,29 @@
-//! One contract over every state of correlation rules: memory and DynamoDB.
+//! One contract over every state of correlation rules: memory, the embedded database, DynamoDB.
 #![cfg(test)]
+
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use portcullis_aws::{DynamoCorrelation, SdkConfig};
 use portcullis_detection::{CorrelationState, MemoryState, Series, StateError};
+use portcullis_lambda::SystemClock;
+use portcullis_local::{RootKey, Store, StoreOptions};
 use portcullis_tests::contract::correlation::suite;
 use portcullis_tests::emulators::Emulator;
 
 #[tokio::test]
 async fn memory() {
     suite(&[MemoryState::default()]).await;
+}
+
+#[tokio::test]
+async fn embedded_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = RootKey::random().unwrap();
+    let store = Store::open(dir.path(), &root, Arc::new(SystemClock), StoreOptions::default()).unwrap();
+    suite(&vec![store; 3]).await;
 }
 
 #[tokio::test]

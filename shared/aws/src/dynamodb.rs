@@ -1,4 +1,5 @@
-//! The tables: conversations, wrapped keys, limits, tokens and credentials. Their layouts are in the modules' docs.
+//! The tables: conversations, wrapped keys, limits, tokens, credentials, audit, correlation and incidents. Their layouts
+//! are in the modules' docs.
 
 #[cfg(feature = "access")]
 mod api_keys;
@@ -6,6 +7,8 @@ mod audit;
 #[cfg(feature = "correlation")]
 mod correlation;
 mod credentials;
+#[cfg(feature = "incidents")]
+mod incidents;
 mod item;
 mod keys;
 mod limits;
@@ -18,6 +21,8 @@ pub use audit::DynamoAudit;
 #[cfg(feature = "correlation")]
 pub use correlation::DynamoCorrelation;
 pub use credentials::DynamoCredentials;
+#[cfg(feature = "incidents")]
+pub use incidents::DynamoIncidents;
 pub use keys::DynamoKeys;
 pub use limits::DynamoLimits;
 pub use records::DynamoRecords;

@@ -28,6 +28,8 @@ pub use audit::{AwsAudit, audit_sink};
 pub use aws_config::SdkConfig;
 #[cfg(feature = "correlation")]
 pub use dynamodb::DynamoCorrelation;
+#[cfg(feature = "incidents")]
+pub use dynamodb::DynamoIncidents;
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::{DynamoAudit, DynamoCredentials, DynamoKeys, DynamoLimits, DynamoRecords, DynamoTokens};
 #[cfg(feature = "eventbridge")]

@@ -7,6 +7,7 @@
 //! cut short anywhere, or whose answer got lost, goes on from what is really there. [`Responder`] puts it together.
 
 mod approve;
+mod both;
 mod change;
 mod contain;
 mod decide;
@@ -39,6 +40,7 @@ mod target;
 mod webhook;
 
 pub use approve::{ApprovedPlan, approve};
+pub use both::Both;
 pub use change::{Change, back, needed};
 pub use decide::{Disposition, Facts, Plan, PlannedStep, Tags, decide};
 pub use finding::{Finding, FindingError, MAX_FINDING_BYTES, Principal};
@@ -60,6 +62,6 @@ pub use signal::{Signal, Source};
 pub use slots::Slots;
 pub use state::State;
 pub use step::{Mode, StepKind};
-pub use store::{CapStore, Created, Dropped, Holds, IncidentStore, Saved, Slot};
+pub use store::{CapStore, Created, Dropped, Holds, IncidentStore, MAX_INCIDENT_BYTES, Saved, Slot};
 pub use target::{Family, Target, TargetKind};
 pub use webhook::{SignedHeaders, WebhookKeyError, WebhookSigner};

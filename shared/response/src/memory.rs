@@ -10,7 +10,7 @@ use crate::holders::Holders;
 use crate::incident::{Incident, IncidentId, Status};
 use crate::ports::{PortError, PortResult};
 use crate::slots::Slots;
-use crate::store::{CapStore, Created, Dropped, Holds, IncidentStore, Saved, Slot};
+use crate::store::{CapStore, Created, Dropped, Holds, IncidentStore, MAX_INCIDENT_BYTES, Saved, Slot};
 
 /// [`IncidentStore`], [`Holds`] and [`CapStore`] over maps: exact for all who share it, gone with the process. Incidents
 /// are kept as JSON, as any other store keeps them.
@@ -47,6 +47,9 @@ impl Inner {
 
     fn put(&mut self, incident: &Incident) -> PortResult<()> {
         let json = serde_json::to_string(incident).map_err(|e| PortError::Refused(e.to_string()))?;
+        if json.len() > MAX_INCIDENT_BYTES {
+            return Err(PortError::Refused(format!("an incident of {} bytes", json.len())));
+        }
         self.incidents.insert(incident.id.clone(), (incident.revision, json));
         Ok(())
     }

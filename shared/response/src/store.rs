@@ -48,6 +48,10 @@ pub trait IncidentStore: Send + Sync {
     ) -> impl Future<Output = PortResult<Vec<IncidentId>>> + Send;
 }
 
+/// Longest JSON of an incident that any store takes, bytes; a longer one is refused. An item of DynamoDB takes 400 KB, its
+/// other attributes included, and what fits one store is to fit the others.
+pub const MAX_INCIDENT_BYTES: usize = 390 << 10;
+
 /// What dropping a hold found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dropped {

@@ -44,6 +44,10 @@ pub struct Stack {
     pub limits_table: String,
     /// The table of security events.
     pub audit_table: String,
+    /// The table of incidents, holds, the cap, and the audit's progress.
+    pub incidents_table: String,
+    /// The table of what detection rules that count have seen.
+    pub correlation_table: String,
     /// The KMS key that signing keys are sealed under (an ARN).
     pub signing_key_id: String,
     /// The secret with the key of the hashes of client secrets.
@@ -73,6 +77,8 @@ impl Stack {
             ("CREDENTIALS_TABLE", &self.credentials_table),
             ("LIMITS_TABLE", &self.limits_table),
             ("AUDIT_TABLE", &self.audit_table),
+            ("INCIDENTS_TABLE", &self.incidents_table),
+            ("CORRELATION_TABLE", &self.correlation_table),
             ("SIGNING_KEY_ID", &self.signing_key_id),
             ("CREDENTIALS_KEY_SECRET", &self.credentials_key_secret),
             ("REFRESH_KEY_SECRET", &self.refresh_key_secret),
@@ -105,11 +111,12 @@ pub async fn deploy_stack(account: &Account) -> Stack {
     let claim_check_bucket = format!("portcullis-claims-{}", account.id());
     bucket(&config, &claim_check_bucket).await;
     conversations_table(&config, CONVERSATIONS).await;
-    for table in [SUBJECT_KEYS, TOKENS, CREDENTIALS, AUDIT] {
+    for table in [SUBJECT_KEYS, TOKENS, CREDENTIALS, AUDIT, CORRELATION] {
         keyed_table(&config, table).await;
     }
     secret(&config, WEBHOOK_SECRET, [DEVELOPMENT_PREVIOUS, DEVELOPMENT]).await;
     limits_table(&config, LIMITS).await;
+    incidents_table(&config, INCIDENTS).await;
     let key_before = "the key before: thirty-two bytes";
     secret(&config, CREDENTIALS_KEY, [key_before, CREDENTIALS_KEY_VALUE]).await;
     secret(&config, REFRESH_KEY, [key_before, "refresh: thirty-two bytes or more"]).await;
@@ -128,6 +135,8 @@ pub async fn deploy_stack(account: &Account) -> Stack {
         credentials_table: CREDENTIALS.to_owned(),
         limits_table: LIMITS.to_owned(),
         audit_table: AUDIT.to_owned(),
+        incidents_table: INCIDENTS.to_owned(),
+        correlation_table: CORRELATION.to_owned(),
         signing_key_id: key(&config).await,
         credentials_key_secret: CREDENTIALS_KEY.to_owned(),
         refresh_key_secret: REFRESH_KEY.to_owned(),
@@ -222,6 +231,35 @@ async fn keyed_table(config: &SdkConfig, name: &str) {
         .expect("a table");
 }
 
+/// See `portcullis_aws::DynamoIncidents`.
+///
+/// # Panics
+/// When the emulator refuses.
+pub async fn incidents_table(config: &SdkConfig, name: &str) {
+    let keys_only = || Projection::builder().projection_type(ProjectionType::KeysOnly).build();
+    let index = |name, partition, sort| {
+        GlobalSecondaryIndex::builder()
+            .index_name(name)
+            .set_key_schema(Some(schema(partition, sort)))
+            .projection(keys_only())
+            .build()
+            .expect("an index")
+    };
+    let mut attributes = strings(&["pk", "sk", "status", "watch"]);
+    attributes.extend(numbers(&["detected", "due"]));
+    aws_sdk_dynamodb::Client::new(config)
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_attribute_definitions(Some(attributes))
+        .set_key_schema(Some(schema("pk", "sk")))
+        .global_secondary_indexes(index("by-status", "status", "detected"))
+        .global_secondary_indexes(index("by-due", "watch", "due"))
+        .send()
+        .await
+        .expect("the incidents table");
+}
+
 /// See `portcullis_aws::DynamoLimits`.
 async fn limits_table(config: &SdkConfig, name: &str) {
     let key = KeySchemaElement::builder().attribute_name("pk").key_type(KeyType::Hash);
@@ -254,14 +292,22 @@ fn schema(partition: &str, sort: &str) -> Vec<KeySchemaElement> {
 }
 
 fn strings(names: &[&str]) -> Vec<AttributeDefinition> {
-    let string = |name: &&str| {
+    attributes(names, &ScalarAttributeType::S)
+}
+
+fn numbers(names: &[&str]) -> Vec<AttributeDefinition> {
+    attributes(names, &ScalarAttributeType::N)
+}
+
+fn attributes(names: &[&str], kind: &ScalarAttributeType) -> Vec<AttributeDefinition> {
+    let attribute = |name: &&str| {
         AttributeDefinition::builder()
             .attribute_name(*name)
-            .attribute_type(ScalarAttributeType::S)
+            .attribute_type(kind.clone())
             .build()
             .expect("an attribute")
     };
-    names.iter().map(string).collect()
+    names.iter().map(attribute).collect()
 }
 
 async fn key(config: &SdkConfig) -> String {
@@ -308,6 +354,8 @@ const SUBJECT_KEYS: &str = "portcullis-subject-keys";
 const TOKENS: &str = "portcullis-tokens";
 const CREDENTIALS: &str = "portcullis-credentials";
 const AUDIT: &str = "portcullis-audit";
+const INCIDENTS: &str = "portcullis-incidents";
+const CORRELATION: &str = "portcullis-correlation";
 const CREDENTIALS_KEY: &str = "portcullis/credentials-key";
 const CLIENT_SECRET: &str = "portcullis/clients/svc.actuator";
 const PENDING_VERSION: &str = "00000000-0000-4000-8000-00000000000";

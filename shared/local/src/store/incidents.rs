@@ -4,8 +4,8 @@ use jiff::SignedDuration;
 use portcullis_base::Timestamp;
 use portcullis_detection::{AuditProgress, HistoryError, ProgressStore};
 use portcullis_response::{
-    CapStore, Created, Dropped, Holders, Holds, Incident, IncidentId, IncidentStore, PortError, PortResult,
-    Saved, Slot, Slots, Status,
+    CapStore, Created, Dropped, Holders, Holds, Incident, IncidentId, IncidentStore, MAX_INCIDENT_BYTES,
+    PortError, PortResult, Saved, Slot, Slots, Status,
 };
 use redb::ReadableTable;
 use serde::Serialize;
@@ -201,9 +201,8 @@ struct Row {
 impl Row {
     fn of(incident: &Incident) -> PortResult<Self> {
         let body = serde_json::to_vec(incident).map_err(|e| PortError::Refused(e.to_string()))?;
-        if body.len() > MAX_INCIDENT {
-            let refusal = format!("an incident of {} bytes is kept up to {MAX_INCIDENT}", body.len());
-            return Err(PortError::Refused(refusal));
+        if body.len() > MAX_INCIDENT_BYTES {
+            return Err(PortError::Refused(format!("an incident of {} bytes", body.len())));
         }
         Ok(Self {
             id: incident.id.to_string(),
@@ -303,5 +302,3 @@ fn view_of(status: Status) -> u8 {
 const ALL: u8 = 0;
 /// Incidents with an end to their blocks, by that.
 const DUE: u8 = 1;
-/// As an item of DynamoDB: what fits one store fits the other.
-const MAX_INCIDENT: usize = 390 << 10;
