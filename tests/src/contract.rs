@@ -10,6 +10,7 @@ pub mod correlation;
 pub mod credentials;
 pub mod dead_letters;
 pub mod incidents;
+pub mod instances;
 pub mod item_queue;
 pub mod key_store;
 pub mod key_wrapper;

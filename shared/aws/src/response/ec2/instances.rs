@@ -93,10 +93,10 @@ fn instance(node: Node<'_, '_>) -> PortResult<Instance> {
     let mut interfaces = BTreeMap::new();
     for interface in items(node, "networkInterfaceSet") {
         let groups = items(interface, "groupSet").map(|group| Ok(required(group, "groupId")?.to_owned()));
-        interfaces.insert(
-            required(interface, "networkInterfaceId")?.to_owned(),
-            groups.collect::<PortResult<Vec<_>>>()?,
-        );
+        // Their order says nothing, and EC2 promises none: two readings must be alike.
+        let groups = groups.collect::<PortResult<BTreeSet<_>>>()?;
+        interfaces
+            .insert(required(interface, "networkInterfaceId")?.to_owned(), groups.into_iter().collect());
     }
     let volumes =
         items(node, "blockDeviceMapping").filter_map(|device| text(child(device, "ebs")?, "volumeId"));

@@ -16,7 +16,7 @@ async fn an_instance_is_read_with_its_interfaces_volumes_tags_and_what_describes
     let expected = Instance {
         vpc: "vpc-0a1".into(),
         interfaces: [
-            ("eni-01".to_owned(), texts(&["sg-web", "sg-base"])),
+            ("eni-01".to_owned(), texts(&["sg-base", "sg-web"])),
             ("eni-02".to_owned(), texts(&["sg-base"])),
         ]
         .into(),
