@@ -1,0 +1,53 @@
+"""What is built for deployment: the same in `make lambda`, `make build` and SAM, and nothing too heavy."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+
+from sources import functions
+from stack import ROOT, load
+
+MAKEFILE = (ROOT / "Makefile").read_text()
+BUDGETS = yaml.safe_load((ROOT / "config/sizes.yml").read_text())["zipped_mib"]
+
+
+def test_sam_builds_what_the_profile_for_lambda_says():
+    profile = tomllib.loads((ROOT / "Cargo.toml").read_text())["profile"]
+    said = dict(re.findall(r"CARGO_PROFILE_RELEASE_(\w+)=(\w+)", re.search(r"^SHIPPED := (.*)$", MAKEFILE, re.MULTILINE)[1]))
+    wanted = {key.upper().replace("-", "_"): str(value).lower() for key, value in profile["lambda"].items() if key != "inherits"}
+    assert {k: v.lower() for k, v in said.items()} == wanted and profile["lambda"]["inherits"] == "release"
+
+
+def test_every_function_is_built_and_has_a_budget():
+    assert sorted(re.search(r"^LAMBDAS := (.*)$", MAKEFILE, re.MULTILINE)[1].split()) == functions()
+    assert sorted(BUDGETS) == functions()
+    # Lambda takes 50 MB of an upload; a cold start that fetches a tenth of it is one that is felt.
+    assert all(0 < budget <= 12 for budget in BUDGETS.values())
+
+
+def test_sam_builds_each_function_from_the_workspace():
+    for logical, resource in load("template.yaml")["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            assert resource["Metadata"]["BuildMethod"] == "rust-cargolambda" and resource["Properties"]["CodeUri"] == ".", logical
+
+
+@pytest.mark.parametrize(("megabytes", "status"), [(0.1, 0), (40, 1), (None, 1)])
+def test_a_function_over_its_budget_or_missing_fails(tmp_path, megabytes, status):
+    for name in functions():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "bootstrap").write_bytes(b"x" * 1000)
+    last = tmp_path / functions()[-1] / "bootstrap"
+    if megabytes is None:
+        last.unlink()
+    else:
+        import random
+
+        # What does not compress.
+        last.write_bytes(random.Random(1).randbytes(int(megabytes * 1024 * 1024)))
+    done = subprocess.run([sys.executable, ROOT / "scripts/sizes", tmp_path], capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+    assert status == 0 or functions()[-1] in done.stderr
