@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
-use portcullis_aws::{DynamoLimits, SdkConfig};
+use portcullis_aws::{DynamoLimits, LimitsError, SdkConfig, limit_store};
 use portcullis_base::{Clock, SecretString, Timestamp};
 use portcullis_lambda::SystemClock;
-use portcullis_limit::{Ask, LimitStore, MemoryLimits, StoreError};
+use portcullis_limit::{Ask, LimitStore, LimitsPlace, MemoryLimits, StoreError};
+use portcullis_local::EnvSecrets;
 use portcullis_redis::{Redis, RedisError, RedisLimits, RedisSettings};
 use portcullis_tests::contract::{fresh, limits::suite};
 use portcullis_tests::emulators::{Emulator, RedisServer};
@@ -75,6 +76,40 @@ async fn redis() {
     let server = RedisServer::start();
     let stores: Vec<_> = (0..4).map(|_| limits(&server, PATIENCE)).collect();
     suite(&stores, now()).await;
+}
+
+#[tokio::test]
+async fn functions_take_the_store_that_their_settings_name() {
+    let server = RedisServer::start();
+    let mut admin = admin(&server).await;
+    let _: redis::Value = command(&mut admin, &["CONFIG", "SET", "requirepass", "hunter2"]).await;
+    let secrets = EnvSecrets::from_pairs("S_", vec![("S_REDIS".to_owned(), "hunter2".to_owned())]);
+    let sdk = SdkConfig::builder().build();
+    let here = format!("redis://127.0.0.1:{}", server.port());
+    let store = async |address: &str, secret: Option<&str>| {
+        let secret = secret.map(str::to_owned);
+        let place = LimitsPlace::Redis { address: address.to_owned(), user: None, secret };
+        limit_store(&sdk, &secrets, place, PATIENCE).await
+    };
+    let stores = [store(&here, Some("redis")).await.unwrap(), store(&here, Some("redis")).await.unwrap()];
+    suite(&stores, now()).await;
+    let nobody = store(&here, None).await.unwrap();
+    assert_eq!(
+        nobody.take("b", &ask("10/m", 1, now())).await,
+        Err(StoreError::Refused),
+        "without a password"
+    );
+    let unknown = store(&here, Some("other")).await.unwrap_err();
+    assert!(matches!(unknown, LimitsError::Secret(_)), "{unknown}");
+    let plain = store("redis://cache.example", None).await.unwrap_err();
+    assert!(matches!(plain, LimitsError::Redis(RedisError::Insecure)), "{plain}");
+
+    let config = Emulator::ministack().account().config().await;
+    table(&config).await;
+    let place = LimitsPlace::Table(TABLE.to_owned());
+    let dynamo = limit_store(&config, &secrets, place, PATIENCE).await.unwrap();
+    assert_eq!(dynamo.take("b", &ask("10/m", 1, now())).await.map(|taken| taken.granted), Ok(1));
+    assert!(dynamodb_item(&config, "b").await.is_some());
 }
 
 #[tokio::test]

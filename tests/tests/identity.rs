@@ -167,3 +167,110 @@ async fn keys_rotate_by_command_and_no_request_fails() {
         assert_eq!(with(&stack, Method::GET, path, &token).await.status(), 404);
     }
 }
+
+/// `portcullis …` against this stack, as JSON.
+fn command(stack: &LocalStack, args: &[&str]) -> Result<Value, String> {
+    let output = Command::new(binaries::portcullis())
+        .args(["--json"])
+        .args(args)
+        .args(["--url", &stack.url(""), "--root-key"])
+        .arg(stack.root_key())
+        .output()
+        .unwrap();
+    if output.status.success() {
+        Ok(serde_json::from_slice(&output.stdout).unwrap())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+async fn with_key(stack: &LocalStack, method: Method, path: &str, key: &str) -> u16 {
+    let request = Client::new().request(method, stack.url(path)).header("X-Portcullis-Key", key);
+    request.json(&json!({"text": "x"})).send().await.unwrap().status().as_u16()
+}
+
+/// The status once it is that, or after five seconds.
+async fn until(expected: u16, ask: impl AsyncFn() -> u16) -> u16 {
+    for _ in 0..50 {
+        let status = ask().await;
+        if status == expected {
+            return status;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    ask().await
+}
+
+const NO_CONVERSATION: &str = "/conversations/0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
+#[tokio::test]
+async fn an_api_key_opens_what_it_is_for_and_no_more_until_it_is_revoked() {
+    let mut stack = LocalStack::start().await;
+    let create =
+        ["api-keys", "create", "--owner", "svc.memory", "--scope", "read:conversations", "--days", "1"];
+    let made = command(&stack, &create).unwrap();
+    let (key, id) = (made["api_key"].as_str().unwrap().to_owned(), made["id"].as_str().unwrap().to_owned());
+    assert_eq!(with_key(&stack, Method::GET, NO_CONVERSATION, &key).await, 404, "it is let in");
+    assert_eq!(
+        with_key(&stack, Method::POST, "/pii/classify", &key).await,
+        403,
+        "its owner may, the key may not"
+    );
+    assert_eq!(with_key(&stack, Method::GET, "/sts/api-keys", &key).await, 403);
+    let (head, secret) = key.rsplit_once('.').unwrap();
+    let forged = format!("{head}.{}", secret.chars().rev().collect::<String>());
+    assert_eq!(with_key(&stack, Method::GET, NO_CONVERSATION, &forged).await, 401, "another secret");
+
+    let more = ["api-keys", "create", "--owner", "svc.bff", "--scope", "decrypt:pii"];
+    assert!(command(&stack, &more).unwrap_err().contains("400"), "more than its owner may");
+    let listed = command(&stack, &["api-keys", "list"]).unwrap();
+    assert_eq!(listed["api_keys"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["api_keys"][0]["id"], id.as_str());
+    assert!(!listed.to_string().contains(secret), "the secret is shown once");
+
+    stack.kill();
+    stack.start_again().await;
+    assert_eq!(with_key(&stack, Method::GET, NO_CONVERSATION, &key).await, 404, "kept");
+    let ended = command(&stack, &["api-keys", "revoke", &id]).unwrap();
+    assert!(ended["revoked_at"].is_i64());
+    let ask = async || with_key(&stack, Method::GET, NO_CONVERSATION, &key).await;
+    assert_eq!(until(401, ask).await, 401, "within three seconds");
+    for file in stack.files() {
+        let bytes = std::fs::read(&file).unwrap();
+        let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(!found, "{}: the secret is written nowhere", file.display());
+    }
+}
+
+#[tokio::test]
+async fn all_that_goes_on_in_a_name_ends_by_command() {
+    let stack = LocalStack::start().await;
+    let form = |form: Vec<(&'static str, String)>| {
+        let request = Client::new().post(stack.url("/sts/token"));
+        async move { request.form(&form).send().await.unwrap() }
+    };
+    let secret = stack.client_secret("svc.bff");
+    let client = [("client_id", "svc.bff".to_owned()), ("client_secret", secret)];
+    let grant = |kind: &str| vec![("grant_type", kind.to_owned())];
+    let session: Value =
+        form([grant("client_credentials"), client.to_vec()].concat()).await.json().await.unwrap();
+    let (old, refresh) = (session["access_token"].as_str().unwrap(), session["refresh_token"].clone());
+    let other = stack.token("svc.memory");
+    assert_eq!(with(&stack, Method::GET, NO_CONVERSATION, old).await.status(), 404);
+    // A token that is issued within the second of its revocation is dead as well.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let answer = command(&stack, &["token", "revoke", "--subject", "svc.bff"]).unwrap();
+    assert_eq!(answer["subject"], "svc.bff");
+
+    let ask = async || with(&stack, Method::GET, NO_CONVERSATION, old).await.status().as_u16();
+    assert_eq!(until(401, ask).await, 401);
+    let refresh = ("refresh_token", refresh.as_str().unwrap().to_owned());
+    let refused = form([grant("refresh_token"), vec![refresh], client.to_vec()].concat()).await;
+    assert_eq!(refused.status(), 400);
+    assert_eq!(refused.json::<Value>().await.unwrap()["error"], "invalid_grant");
+    assert_eq!(with(&stack, Method::GET, NO_CONVERSATION, &other).await.status(), 404, "another's goes on");
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let new = stack.token("svc.bff");
+    assert_eq!(with(&stack, Method::GET, NO_CONVERSATION, &new).await.status(), 404, "and so does a new one");
+    assert!(command(&stack, &["token", "revoke"]).is_err(), "somebody or something must be named");
+}

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis_access::{ApiKey, ApiKeyError, ApiKeyStore, PresentedKey};
-use portcullis_base::{Clock, ExposeSecret, SecretString, Timestamp};
+use portcullis_base::{Clock, ExposeSecret, Timestamp};
 use portcullis_secrets::{CachedSecrets, SecretSource};
 use portcullis_token::SecretHasher;
 
@@ -36,10 +36,17 @@ impl ApiKeyMode {
 /// API keys over a store, and the secret that they are hashed with.
 pub struct ApiKeys<K, S, C> {
     store: K,
-    secrets: CachedSecrets<S, C>,
-    hashing_secret: String,
+    hashing: Hashing<S, C>,
     clock: C,
     kept: Mutex<HashMap<String, Kept>>,
+}
+
+/// What keys are hashed with.
+enum Hashing<S, C> {
+    /// The secret of that name.
+    Secret(CachedSecrets<S, C>, String),
+    /// A hasher that is at hand.
+    Fixed(SecretHasher),
 }
 
 #[derive(Clone)]
@@ -59,22 +66,40 @@ pub(crate) enum KeyRefusal {
 impl<K: ApiKeyStore, S: SecretSource, C: Clock> ApiKeys<K, S, C> {
     /// Keys of a store, hashed with the secret of that name: 32 bytes at least.
     pub fn new(store: K, secrets: CachedSecrets<S, C>, hashing_secret: impl Into<String>, clock: C) -> Self {
-        Self { store, secrets, hashing_secret: hashing_secret.into(), clock, kept: Mutex::default() }
+        let hashing = Hashing::Secret(secrets, hashing_secret.into());
+        Self { store, hashing, clock, kept: Mutex::default() }
+    }
+
+    /// Keys of a store, hashed by this: where the key of it is at hand.
+    pub fn with_hasher(store: K, hasher: SecretHasher, clock: C) -> Self {
+        Self { store, hashing: Hashing::Fixed(hasher), clock, kept: Mutex::default() }
     }
 
     /// The key that a header shows, if it is good.
     pub(crate) async fn check(&self, text: &str) -> Result<Arc<ApiKey>, KeyRefusal> {
         let shown = PresentedKey::parse(text).ok_or(KeyRefusal::Key(ApiKeyError::Malformed))?;
         let known = self.find(shown.id()).await?;
-        let hashing = self.secrets.get(&self.hashing_secret).await.map_err(|_| KeyRefusal::Unavailable)?;
+        self.judge(known.as_ref(), &shown).await?;
+        known.ok_or(KeyRefusal::Key(ApiKeyError::Unknown))
+    }
+
+    /// With the secret before the current one too, while it is being rotated.
+    async fn judge(&self, known: Option<&Arc<ApiKey>>, shown: &PresentedKey) -> Result<(), KeyRefusal> {
+        let (secrets, name) = match &self.hashing {
+            Hashing::Fixed(hasher) => return judge(known, shown, hasher, self.clock.now()),
+            Hashing::Secret(secrets, name) => (secrets, name),
+        };
+        let hashing = secrets.get(name).await.map_err(|_| KeyRefusal::Unavailable)?;
         let mut answer = Err(KeyRefusal::Unavailable);
         for secret in std::iter::once(&hashing.current).chain(&hashing.previous) {
-            answer = judge(known.as_ref(), &shown, secret, self.clock.now());
+            let hasher = SecretHasher::new(secret.expose_secret().as_bytes());
+            let hasher = hasher.map_err(|_| KeyRefusal::Unavailable)?;
+            answer = judge(known, shown, &hasher, self.clock.now());
             if answer != Err(KeyRefusal::Key(ApiKeyError::Secret)) {
                 break;
             }
         }
-        answer.and_then(|()| known.ok_or(KeyRefusal::Key(ApiKeyError::Unknown)))
+        answer
     }
 
     /// Fresh for seconds, so that a revocation is honoured within them; older while the store fails, for a bounded time.
@@ -106,14 +131,12 @@ impl<K: ApiKeyStore, S: SecretSource, C: Clock> ApiKeys<K, S, C> {
 fn judge(
     known: Option<&Arc<ApiKey>>,
     shown: &PresentedKey,
-    hashing: &SecretString,
+    hasher: &SecretHasher,
     now: Timestamp,
 ) -> Result<(), KeyRefusal> {
-    let hasher =
-        SecretHasher::new(hashing.expose_secret().as_bytes()).map_err(|_| KeyRefusal::Unavailable)?;
     match known {
-        Some(key) => key.check(shown, &hasher, now).map(drop).map_err(KeyRefusal::Key),
-        None => Err(KeyRefusal::Key(ApiKey::check_nobody(shown, &hasher))),
+        Some(key) => key.check(shown, hasher, now).map(drop).map_err(KeyRefusal::Key),
+        None => Err(KeyRefusal::Key(ApiKey::check_nobody(shown, hasher))),
     }
 }
 

@@ -72,6 +72,13 @@ fn named<'i>(
     identity.ok_or("certificate-unknown")
 }
 
+/// What names the certificate of a request, where it can be read.
+pub(crate) fn reference(request: &Request<'_>) -> Option<CertificateRef> {
+    let shown = request.certificate.as_ref()?;
+    let certificate = ClientCertificate::from_pem(&shown.pem).ok()?;
+    Some(CertificateRef::new(certificate.issuer(), certificate.serial()).subject(&shown.subject))
+}
+
 /// The thumbprint that bound tokens name.
 pub(crate) fn thumbprint(request: &Request<'_>) -> Option<Thumbprint> {
     Thumbprint::of_certificate_pem(&request.certificate.as_ref()?.pem)

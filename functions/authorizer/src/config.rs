@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use portcullis_access::{Identities, Rates, Roles};
-use portcullis_lambda::{AuditConfig, Settings, SettingsError};
-use portcullis_limit::OnStoreFailure;
+use portcullis_lambda::{AuditConfig, LimitsConfig, Settings, SettingsError};
 use portcullis_token::Algorithm;
 
 use crate::{ApiKeyMode, AuthorizerSettings, GrantRecords, IssuerSettings, Issuers, MtlsMode, RateAnswer};
@@ -23,10 +22,8 @@ pub struct Config {
     pub credentials_table: String,
     /// `CREDENTIALS_KEY_SECRET`: the secret that API keys are hashed with. Both are needed unless `API_KEYS` is `off`.
     pub credentials_key_secret: String,
-    /// `LIMITS_TABLE`: rate limits.
-    pub limits_table: String,
-    /// `LIMITS_ON_FAILURE`: `refuse` (default) or the number of containers to expect, each of which then allows its share.
-    pub on_limits_failure: OnStoreFailure,
+    /// Where rate limits are, and what happens while they fail.
+    pub limits: LimitsConfig,
     /// Where security events go.
     pub audit: AuditConfig,
     /// `IDENTITIES`: an identities file as YAML; the shipped one where absent.
@@ -66,9 +63,9 @@ impl Config {
         let rates = file(&mut s, "RATES", Rates::parse, Rates::shipped);
         let credentials_table = for_keys(&mut s, "CREDENTIALS_TABLE");
         let credentials_key_secret = for_keys(&mut s, "CREDENTIALS_KEY_SECRET");
-        let (tokens_table, limits_table) = (s.required("TOKENS_TABLE"), s.required("LIMITS_TABLE"));
+        let tokens_table = s.required("TOKENS_TABLE");
+        let limits = LimitsConfig::read(&mut s);
         let audit = AuditConfig::read(&mut s);
-        let on_limits_failure = s.parsed("LIMITS_ON_FAILURE", OnStoreFailure::Refuse, |_| true);
         let log_level = s.optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
         // What is not there was told to be wrong.
         let (Some(issuers), Some(identities), Some(rates)) = (issuers, identities, rates) else {
@@ -80,8 +77,7 @@ impl Config {
             tokens_table,
             credentials_table,
             credentials_key_secret,
-            limits_table,
-            on_limits_failure,
+            limits,
             audit,
             identities,
             rates,
@@ -211,6 +207,7 @@ mod tests {
 
     use portcullis_audit::OnAuditFailure;
     use portcullis_base::Timestamp;
+    use portcullis_limit::OnStoreFailure;
     use portcullis_token::{
         Claims, IssuedType, Jwks, LocalSigner, NumericDate, Presentation, TokenError, issue,
     };
@@ -236,7 +233,7 @@ mod tests {
     #[test]
     fn defaults_refuse_what_cannot_be_checked() {
         let config = Config::from_lookup(complete).unwrap();
-        assert_eq!(config.on_limits_failure, OnStoreFailure::Refuse);
+        assert_eq!(config.limits.on_failure, OnStoreFailure::Refuse);
         assert_eq!(config.audit.on_failure, OnAuditFailure::Refuse);
         assert_eq!(config.authorizer, AuthorizerSettings::default());
         assert!(config.issuers.uris().is_empty(), "the own issuer's keys are not fetched");
@@ -317,7 +314,7 @@ mod tests {
         assert_eq!(with("RATE_ANSWER", "deny").unwrap().authorizer.rate_answer, RateAnswer::Deny);
         assert_eq!(with("AUDIT_GRANTS", "every").unwrap().authorizer.grants, GrantRecords::Every);
         let allow = OnStoreFailure::Allow { containers: 10 };
-        assert_eq!(with("LIMITS_ON_FAILURE", "10").unwrap().on_limits_failure, allow);
+        assert_eq!(with("LIMITS_ON_FAILURE", "10").unwrap().limits.on_failure, allow);
         assert!(!with("JWKS", "{\"keys\":[]}").unwrap().issuers.own_keys_are_of_the_ring());
         assert_eq!(
             with("JWKS_URI", "http://127.0.0.1:9/k").unwrap().issuers.uris()[0].1,

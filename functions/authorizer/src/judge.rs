@@ -16,6 +16,7 @@ use crate::api_keys::KeyRefusal;
 use crate::credentials::{self, Shown};
 use crate::once::Once;
 use crate::request::Single;
+use crate::trail::NOBODY;
 use crate::{ApiKeyMode, Grant, MtlsMode, Parts, Ports, Request, Verdict, address, certificate, verdict};
 
 /// Judges requests.
@@ -80,7 +81,8 @@ impl<P: Ports> Judge<P> {
     async fn decide(&self, request: &Request<'_>) -> Result<Verdict, Stop> {
         let viewer = self.parts.settings.viewer_address_header.as_deref();
         let address = address::limit_key(request, viewer);
-        let _within = self.within(&address, &self.parts.rates.address, "address", "unknown", request).await?;
+        let _within = self.within(&address, &self.parts.rates.address, "address", NOBODY, request).await?;
+        self.certificate_goes_on(request).await?;
         let key = self.api_key(request).await?;
         let who = self.caller(request, key.as_deref()).await?;
         self.check_certificate(&who, request).await?;
@@ -107,6 +109,20 @@ impl<P: Ports> Judge<P> {
             Some(seconds) => {
                 self.record_rate(subject, what, seconds, request).await?;
                 Err(Stop::TooManyRequests(seconds))
+            }
+        }
+    }
+
+    /// Whatever certificates are for here: one that was revoked lets nobody in, with a good token or without.
+    async fn certificate_goes_on(&self, request: &Request<'_>) -> Result<(), Stop> {
+        let Some(thumbprint) = certificate::thumbprint(request) else { return Ok(()) };
+        match self.parts.revocations.check_certificate(&thumbprint).await {
+            Ok(()) => Ok(()),
+            Err(FollowError::Store(_)) => Err(self.unavailable("revocations")),
+            Err(FollowError::Token(_)) => {
+                let reference = certificate::reference(request);
+                self.record_certificate(NOBODY, "certificate-revoked", reference, true, request).await?;
+                Err(Stop::Unauthorized)
             }
         }
     }

@@ -1,6 +1,6 @@
 //! API Gateway REQUEST authorizer: who is calling, may it, and not too often.
 //!
-//! In order: source address limit, API key, token (with its proof or certificate), principal limit, role policy. The
+//! In order: source address limit, revoked certificate, API key, token (with its proof or certificate), principal limit, role policy. The
 //! answer is an IAM policy over all routes of the API, so that the gateway may keep it.
 //!
 //! # What the gateway makes of the answers

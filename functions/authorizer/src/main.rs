@@ -11,7 +11,8 @@ use authorizer_function::{ApiKeys, AuthorizerFunction, OwnKeys, Parts, Ports};
 use portcullis_access::RouteGuard;
 use portcullis_audit::Auditor;
 use portcullis_aws::{
-    AwsAudit, DynamoCredentials, DynamoLimits, DynamoTokens, SdkSettings, SecretsManager, audit_sink,
+    AwsAudit, DynamoCredentials, DynamoTokens, FunctionLimits, SdkSettings, SecretsManager, audit_sink,
+    limit_store,
 };
 use portcullis_client::{HttpJwks, Transport};
 use portcullis_lambda::{BoxError, LogFormat, Metrics, SystemClock};
@@ -29,7 +30,7 @@ impl Ports for Aws {
     type Replay = DynamoTokens;
     type ApiKeys = DynamoCredentials;
     type Secrets = SecretsManager;
-    type Limits = DynamoLimits;
+    type Limits = FunctionLimits;
     type Audit = AwsAudit;
     type Clock = SystemClock;
 }
@@ -50,8 +51,10 @@ async fn main() -> Result<(), BoxError> {
     let keys = ring.then(|| RingJwks::new(own.as_str(), tokens.clone(), spans, SystemClock));
     let sources = config.issuers.key_source(OwnKeys::new(&own, keys, fetched));
     let own_freshness = if ring { CachePolicy::RING } else { CachePolicy::default() };
-    let limits = LimiterSettings { on_store_failure: config.on_limits_failure, ..LimiterSettings::default() };
-    let secrets = CachedSecrets::new(SecretsManager::new(&sdk), SystemClock, CacheSettings::default());
+    let limits = LimiterSettings { on_store_failure: config.limits.on_failure, ..LimiterSettings::default() };
+    let secrets = SecretsManager::new(&sdk);
+    let store = limit_store(&sdk, &secrets, config.limits.place, STORE).await?;
+    let secrets = CachedSecrets::new(secrets, SystemClock, CacheSettings::default());
     let parts = Parts::<Aws> {
         verifier: CachedVerifier::new(
             config.issuers.verifier(),
@@ -67,7 +70,7 @@ async fn main() -> Result<(), BoxError> {
         identities: config.identities,
         guard: RouteGuard::shipped()?,
         rates: config.rates,
-        limiter: LeasedLimiter::new(DynamoLimits::new(&sdk, config.limits_table, STORE), SystemClock, limits),
+        limiter: LeasedLimiter::new(store, SystemClock, limits),
         auditor: Auditor::new(audit_sink(&sdk, config.audit.trail), SystemClock, auditor),
         clock: SystemClock,
         metrics: Metrics::stdout("authorizer"),

@@ -9,7 +9,7 @@ use crate::judge::{Judge, Who};
 use crate::{GrantRecords, Ports, Request, address};
 
 /// Whom an event is about before anybody is known.
-const NOBODY: &str = "unknown";
+pub(crate) const NOBODY: &str = "unknown";
 
 impl<P: Ports> Judge<P> {
     fn event(&self, kind: Kind, subject: &str, request: &Request<'_>) -> SecurityEvent {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use portcullis_access::Identities;
-use portcullis_lambda::{AuditConfig, Settings, SettingsError, SigningAlgorithms, SigningConfig};
-use portcullis_limit::OnStoreFailure;
+use portcullis_lambda::{
+    AuditConfig, LimitsConfig, Settings, SettingsError, SigningAlgorithms, SigningConfig,
+};
 use portcullis_token::{Algorithm, FamilyPolicy};
 
 use crate::{Issuer, StsSettings, UserIssuer, issuer};
@@ -26,12 +27,10 @@ pub struct Config {
     pub tokens_table: String,
     /// `CREDENTIALS_TABLE`.
     pub credentials_table: String,
-    /// `LIMITS_TABLE`.
-    pub limits_table: String,
+    /// Where rate limits are, and what happens while they fail.
+    pub limits: LimitsConfig,
     /// Where security events go.
     pub audit: AuditConfig,
-    /// `LIMITS_ON_FAILURE`: `refuse` (default) or the number of containers to expect, each of which then allows its share.
-    pub on_limits_failure: OnStoreFailure,
     /// `CREDENTIALS_KEY_SECRET`: name of the secret whose bytes (32 at least) client secrets are hashed with.
     pub credentials_key_secret: String,
     /// `REFRESH_KEY_SECRET`: name of the secret whose bytes (32 at least) refresh tokens are authenticated with.
@@ -60,10 +59,10 @@ impl Config {
         let settings = sts_settings(&mut s, &signing.keeper.algorithms);
         let identities = identities(&mut s, &signing.keeper.algorithms);
         let user_issuers = user_issuers(&mut s);
-        let tables = ["TOKENS_TABLE", "CREDENTIALS_TABLE", "LIMITS_TABLE"];
-        let [tokens_table, credentials_table, limits_table] = tables.map(|name| s.required(name));
+        let [tokens_table, credentials_table] =
+            ["TOKENS_TABLE", "CREDENTIALS_TABLE"].map(|name| s.required(name));
+        let limits = LimitsConfig::read(&mut s);
         let audit = AuditConfig::read(&mut s);
-        let on_limits_failure = s.parsed("LIMITS_ON_FAILURE", OnStoreFailure::Refuse, |_| true);
         let credentials_key_secret = s.required("CREDENTIALS_KEY_SECRET");
         let refresh_key_secret = s.required("REFRESH_KEY_SECRET");
         let log_level = s.optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
@@ -77,9 +76,8 @@ impl Config {
             signing,
             tokens_table,
             credentials_table,
-            limits_table,
+            limits,
             audit,
-            on_limits_failure,
             credentials_key_secret,
             refresh_key_secret,
             log_level,
@@ -156,6 +154,7 @@ fn of_days(days: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use portcullis_lambda::SignerSetting;
+    use portcullis_limit::OnStoreFailure;
 
     use super::*;
 
@@ -185,7 +184,7 @@ mod tests {
         assert_eq!(config.signing.keeper.algorithms.len(), 3);
         assert_eq!(config.signing.keeper.policy.rotate_every.as_secs(), 60 * 24 * 3600);
         assert_eq!(config.audit.on_failure, portcullis_audit::OnAuditFailure::Refuse);
-        assert_eq!(config.on_limits_failure, OnStoreFailure::Refuse);
+        assert_eq!(config.limits.on_failure, OnStoreFailure::Refuse);
         assert_eq!(config.signing.signer, SignerSetting::Sealed { key_id: "x".to_owned() });
     }
 

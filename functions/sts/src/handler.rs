@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::own_tokens::OwnTokens;
 use crate::refusal::{self, Refusal};
 use crate::request::Request;
-use crate::{Parts, Ports, grants, introspect, publish, revoke, rotate};
+use crate::{Parts, Ports, api_keys, client, grants, introspect, publish, revocations, revoke, rotate};
 
 /// The token service over its adapters.
 pub struct StsFunction<P: Ports> {
@@ -29,8 +29,12 @@ enum Endpoint {
     Token,
     Introspect,
     Revoke,
+    Revocations,
     RotateKeys,
     Keys,
+    CreateApiKey,
+    ApiKeys,
+    RevokeApiKey,
     Jwks,
     Metadata,
     OpenApi,
@@ -53,12 +57,11 @@ impl<P: Ports> StsFunction<P> {
 
     /// Answers a request of the HTTP API.
     pub async fn answer(&self, event: &ProxyEvent<'_>) -> ProxyResponse {
-        let Some(endpoint) = Endpoint::at(&event.path) else {
-            return ProxyResponse::problem(&refusal::NOT_FOUND);
+        let endpoint = match Endpoint::of(&event.method, &event.path) {
+            Ok(endpoint) => endpoint,
+            Err(methods) if methods.is_empty() => return ProxyResponse::problem(&refusal::NOT_FOUND),
+            Err(methods) => return refusal::method_not_allowed(methods.join(", ")),
         };
-        if event.method != endpoint.method() {
-            return refusal::method_not_allowed(endpoint.method());
-        }
         let viewer = self.parts.settings.viewer_address_header.as_deref();
         let request = Request::new(event, endpoint.operation(), viewer);
         let mut context = Context::new(&self.parts, &self.own, &self.limited_at, &request);
@@ -83,12 +86,19 @@ impl<P: Ports> StsFunction<P> {
         endpoint: Endpoint,
         context: &mut Context<'_, P>,
     ) -> Result<ProxyResponse, Refusal> {
+        if !endpoint.is_published() {
+            client::refuse_revoked_certificate(context).await?;
+        }
         match endpoint {
             Endpoint::Token => grants::token(context).await,
             Endpoint::Introspect => introspect::introspect(context).await,
             Endpoint::Revoke => revoke::revoke(context).await,
+            Endpoint::Revocations => revocations::add(context).await,
             Endpoint::RotateKeys => rotate::rotate(context).await,
             Endpoint::Keys => rotate::list(context).await,
+            Endpoint::CreateApiKey => api_keys::create(context).await,
+            Endpoint::ApiKeys => api_keys::list(context).await,
+            Endpoint::RevokeApiKey => api_keys::revoke(context).await,
             Endpoint::Jwks => publish::jwks(context).await,
             Endpoint::Metadata => Ok(publish::metadata(context)),
             Endpoint::OpenApi => Ok(publish::openapi(context)),
@@ -131,12 +141,16 @@ impl<P: Ports> Context<'_, P> {
 }
 
 impl Endpoint {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 12] = [
         Self::Token,
         Self::Introspect,
         Self::Revoke,
+        Self::Revocations,
         Self::RotateKeys,
         Self::Keys,
+        Self::CreateApiKey,
+        Self::ApiKeys,
+        Self::RevokeApiKey,
         Self::Jwks,
         Self::Metadata,
         Self::OpenApi,
@@ -147,8 +161,12 @@ impl Endpoint {
             Self::Token => "POST /sts/token",
             Self::Introspect => "POST /sts/introspect",
             Self::Revoke => "POST /sts/revoke",
+            Self::Revocations => "POST /sts/revocations",
             Self::RotateKeys => "POST /sts/rotate-keys",
             Self::Keys => "GET /sts/keys",
+            Self::CreateApiKey => "POST /sts/api-keys",
+            Self::ApiKeys => "GET /sts/api-keys",
+            Self::RevokeApiKey => "POST /sts/api-keys/revoke",
             Self::Jwks => "GET /sts/jwks",
             Self::Metadata => "GET /.well-known/oauth-authorization-server",
             Self::OpenApi => "GET /openapi.json",
@@ -159,8 +177,23 @@ impl Endpoint {
         self.operation().split_once(' ').map_or("", |(method, _)| method)
     }
 
-    fn at(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|e| e.operation().split_once(' ').is_some_and(|(_, known)| known == path))
+    fn path(self) -> &'static str {
+        self.operation().split_once(' ').map_or("", |(_, path)| path)
+    }
+
+    /// What anybody may read, whoever it is.
+    const fn is_published(self) -> bool {
+        matches!(self, Self::Jwks | Self::Metadata | Self::OpenApi)
+    }
+
+    /// The endpoint of a request.
+    ///
+    /// # Errors
+    /// What may be done there: nothing, if there is no such path.
+    fn of(method: &str, path: &str) -> Result<Self, Vec<&'static str>> {
+        let there: Vec<_> = Self::ALL.into_iter().filter(|endpoint| endpoint.path() == path).collect();
+        let found = there.iter().copied().find(|endpoint| endpoint.method() == method);
+        found.ok_or_else(|| there.iter().map(|endpoint| endpoint.method()).collect())
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use portcullis_audit::Auditor;
 use portcullis_aws::{
-    AwsAudit, DynamoCredentials, DynamoLimits, DynamoTokens, KmsSealer, KmsSigningKeys, SdkSettings,
-    SecretsManager, audit_sink,
+    AwsAudit, DynamoCredentials, DynamoTokens, FunctionLimits, KmsSealer, KmsSigningKeys, SdkSettings,
+    SecretsManager, audit_sink, limit_store,
 };
 use portcullis_base::{ExposeSecret, SecretString};
 use portcullis_client::{HttpJwks, Transport};
@@ -28,6 +28,7 @@ type Keys = EitherKeys<SealedKeys<DynamoTokens, KmsSealer>, KmsSigningKeys>;
 
 impl Ports for Aws {
     type Secrets = DynamoCredentials;
+    type ApiKeys = DynamoCredentials;
     type Lockouts = DynamoCredentials;
     type Families = DynamoTokens;
     type Revocations = DynamoTokens;
@@ -36,7 +37,7 @@ impl Ports for Aws {
     type Ring = DynamoTokens;
     type Keys = Keys;
     type Issuers = HttpJwks;
-    type Limits = DynamoLimits;
+    type Limits = FunctionLimits;
     type Audit = AwsAudit;
     type Clock = SystemClock;
 }
@@ -63,13 +64,14 @@ async fn main() -> Result<(), BoxError> {
     let jwks = HttpJwks::new(issuers.collect::<Vec<_>>(), &Transport::default())?;
     let limits = LimiterSettings {
         namespace: "sts",
-        on_store_failure: config.on_limits_failure,
+        on_store_failure: config.limits.on_failure,
         ..LimiterSettings::default()
     };
     let auditor = config.audit.auditor("sts");
     let parts = Parts::<Aws> {
         identities: config.identities,
         secrets: credentials(),
+        api_keys: credentials(),
         hasher: SecretHasher::new(bytes(&hashing.current))?,
         lockouts: credentials(),
         families: tokens(),
@@ -85,7 +87,7 @@ async fn main() -> Result<(), BoxError> {
             config.settings.leeway_seconds,
         )?,
         limiter: LeasedLimiter::new(
-            DynamoLimits::new(&sdk, config.limits_table, STORE_TIMEOUT),
+            limit_store(&sdk, &secrets, config.limits.place, STORE_TIMEOUT).await?,
             SystemClock,
             limits,
         ),

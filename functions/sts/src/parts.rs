@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_access::Identities;
+use portcullis_access::{ApiKeyStore, Identities};
 use portcullis_audit::{AuditSink, Auditor};
 use portcullis_base::Clock;
 use portcullis_lambda::Metrics;
@@ -19,6 +19,8 @@ use crate::{Issuer, UserIssuers};
 pub trait Ports: Send + Sync + 'static {
     /// Hashes of client secrets.
     type Secrets: ClientSecretStore;
+    /// API keys.
+    type ApiKeys: ApiKeyStore;
     /// Failed authentications.
     type Lockouts: Lockouts;
     /// Refresh-token families.
@@ -49,7 +51,9 @@ pub struct Parts<P: Ports> {
     pub identities: Identities,
     /// Hashes of client secrets.
     pub secrets: P::Secrets,
-    /// Hashes what clients show.
+    /// API keys.
+    pub api_keys: P::ApiKeys,
+    /// Hashes what clients show, and API keys.
     pub hasher: SecretHasher,
     /// Failed authentications.
     pub lockouts: P::Lockouts,

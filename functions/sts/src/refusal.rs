@@ -200,7 +200,7 @@ impl From<FollowError> for Refusal {
 pub(crate) const NOT_FOUND: Problem = Problem::new(404, "not-found", "There is nothing here");
 const METHOD: Problem = Problem::new(405, "method-not-allowed", "This method is not allowed here");
 
-pub(crate) fn method_not_allowed(allow: &'static str) -> ProxyResponse {
+pub(crate) fn method_not_allowed(allow: String) -> ProxyResponse {
     ProxyResponse::problem(&METHOD).with_header("Allow", allow)
 }
 

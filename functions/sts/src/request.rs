@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use portcullis_lambda::{ProxyEvent, caller_address};
 use portcullis_token::{ClientCertificate, ClientCertificateError};
+use serde::de::DeserializeOwned;
 
 use crate::form::Form;
 use crate::refusal::Refusal;
@@ -119,6 +120,23 @@ pub(crate) fn form<'b>(request: &Request<'_>, body: &'b [u8]) -> Result<Form<'b>
             crate::form::FormError::TooMany => "the form has too many parameters",
         })
     })
+}
+
+/// Reads a JSON object of a body. `None`: the body is empty.
+pub(crate) fn json<T: DeserializeOwned>(
+    request: &Request<'_>,
+    body: &[u8],
+    malformed: Refusal,
+) -> Result<Option<T>, Refusal> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    // serde would also take an array of the members in order.
+    let is_object = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
+    if request.media_type()? != MediaType::Json || !is_object {
+        return Err(malformed);
+    }
+    serde_json::from_slice(body).map(Some).map_err(|_| malformed)
 }
 
 /// A header that may be there once is there twice.

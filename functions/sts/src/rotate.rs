@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::refusal::Refusal;
-use crate::request::MediaType;
-use crate::{Ports, bearer, limits};
+use crate::{Ports, bearer, limits, request};
 
 /// Rotates. The gateway's authorizer has judged the caller by policy; the token is verified here again, because this
 /// function may be invoked in other ways too.
@@ -69,17 +68,8 @@ struct Order {
 
 /// No body, or `{"compromised": "<kid>"}`.
 fn order<P: Ports>(context: &Context<'_, P>) -> Result<Order, Refusal> {
-    let body = context.request.body()?;
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Order::default());
-    }
     let malformed = Refusal::InvalidRequest("the body must be empty, or an object with compromised");
-    // serde would also take an array of the members in order.
-    let is_object = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
-    if context.request.media_type()? != MediaType::Json || !is_object {
-        return Err(malformed);
-    }
-    serde_json::from_slice(&body).map_err(|_| malformed)
+    Ok(request::json(context.request, &context.request.body()?, malformed)?.unwrap_or_default())
 }
 
 fn shown(change: &RingChange) -> Value {

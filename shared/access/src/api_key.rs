@@ -3,8 +3,10 @@
 use std::fmt;
 use std::future::Future;
 
+use aws_lc_rs::rand;
 use portcullis_base::{ExposeSecret, SecretString, Timestamp};
 use portcullis_token::{Scope, SecretHasher, SecretMatch, StoreError, StoredSecrets};
+use zeroize::Zeroizing;
 
 /// An API key as a caller shows it: `pk.ID.SECRET`. The id finds the record; the secret is compared.
 pub struct PresentedKey {
@@ -21,6 +23,17 @@ impl PresentedKey {
             && (32..=128).contains(&secret.len())
             && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         sound.then(|| Self { id: id.to_owned(), secret: secret.to_owned().into() })
+    }
+
+    /// A new key: an id of 96 random bits, a secret of 256.
+    ///
+    /// # Errors
+    /// When there is no randomness to be had.
+    pub fn random() -> Result<Self, NoRandomness> {
+        let (mut id, mut secret) = ([0; 12], [0; 32]);
+        rand::fill(&mut id).and_then(|()| rand::fill(&mut secret)).map_err(|_| NoRandomness)?;
+        let secret = SecretString::from(hex::encode(Zeroizing::new(secret)));
+        Ok(Self { id: hex::encode(id), secret })
     }
 
     /// The key's id: public, fit for logs.
@@ -63,6 +76,11 @@ pub struct ApiKey {
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
+
+/// There is no randomness to be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no randomness")]
+pub struct NoRandomness;
 
 /// Why an API key is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -134,7 +152,13 @@ pub trait ApiKeyStore: Send + Sync {
     /// Stores a key if its version is still `expected` (0: there is none yet); the version is then one more. `false`:
     /// another writer was first, and nothing changed.
     fn replace(&self, key: &ApiKey, expected: u64) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// All keys, by their ids; at most [`MAX_LISTED`].
+    fn list(&self) -> impl Future<Output = Result<Vec<KnownApiKey>, StoreError>> + Send;
 }
+
+/// How many keys a list holds at most.
+pub const MAX_LISTED: usize = 1_000;
 
 /// An API key and its version.
 #[derive(Debug, Clone)]
@@ -217,6 +241,18 @@ mod tests {
         let hasher = SecretHasher::new(&[7; 32]).unwrap();
         let as_client = hasher.hash("abcdefgh", &SECRET.to_owned().into()).to_hex();
         assert_ne!(as_client, shown("abcdefgh", SECRET).hash(&hasher).to_hex());
+    }
+
+    #[test]
+    fn new_keys_are_of_that_form_and_never_the_same() {
+        let keys = [PresentedKey::random().unwrap(), PresentedKey::random().unwrap()];
+        let [one, two] = keys.each_ref().map(|key| key.to_text().expose_secret().to_owned());
+        for (key, text) in keys.iter().zip([&one, &two]) {
+            assert_eq!(PresentedKey::parse(text).unwrap().id(), key.id());
+        }
+        let secret = |text: &str| text.rsplit_once('.').unwrap().1.to_owned();
+        assert_ne!(keys[0].id(), keys[1].id());
+        assert_ne!(secret(&one), secret(&two));
     }
 
     #[test]

@@ -13,6 +13,8 @@ mod failure;
 mod history;
 #[cfg(feature = "kms")]
 mod kms;
+#[cfg(feature = "limits")]
+mod limits;
 #[cfg(feature = "response")]
 mod response;
 #[cfg(feature = "s3")]
@@ -38,6 +40,8 @@ pub use eventbridge::EventBridgeAudit;
 pub use history::CloudTrailHistory;
 #[cfg(feature = "kms")]
 pub use kms::{KmsSealer, KmsSigner, KmsSigningKeys, KmsWrapper};
+#[cfg(feature = "limits")]
+pub use limits::{FunctionLimits, LimitsError, limit_store};
 #[cfg(feature = "response")]
 pub use response::{AccountSettings, ArnError, AwsAccount, IpSetArn, SnsNotifier};
 #[cfg(feature = "s3")]

@@ -19,21 +19,25 @@
 
 mod breaker;
 mod decision;
+mod either;
 mod gcra;
 mod key;
 mod lease;
 mod limiter;
 mod memory;
+mod place;
 mod quota;
 mod settings;
 mod store;
 mod table;
 
 pub use decision::{Basis, Decision};
+pub use either::EitherLimits;
 pub use gcra::{Ask, Bucket, Rung, Taken};
 pub use key::LimitKey;
 pub use limiter::LeasedLimiter;
 pub use memory::MemoryLimits;
+pub use place::LimitsPlace;
 pub use quota::{Quota, QuotaError};
 pub use settings::{LimiterSettings, OnStoreFailure, UnknownOnStoreFailure};
 pub use store::{LimitStore, StoreError};

@@ -88,6 +88,11 @@ impl ClientCertificate {
         &self.serial
     }
 
+    /// When its life ends.
+    pub fn expires_at(&self) -> Timestamp {
+        Timestamp::from_second(self.not_after).unwrap_or(Timestamp::MAX)
+    }
+
     /// Whether it is within its life.
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         (self.not_before..=self.not_after).contains(&now.as_second())

@@ -5,7 +5,7 @@ use std::future::Future;
 
 use portcullis_base::Timestamp;
 
-use crate::{Claims, StoreError, TokenError};
+use crate::{Claims, StoreError, Thumbprint, TokenError};
 
 /// One revocation. It is kept until the last token that it hits has expired by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,11 @@ pub enum RevocationTarget {
         /// Tokens with an `iat` before this, or with none, are dead.
         before: Timestamp,
     },
+    /// A client certificate: nobody gets in with it, and no token that is bound to it is taken.
+    Certificate {
+        /// Its SHA-256 (RFC 8705 section 3.1).
+        thumbprint: Thumbprint,
+    },
 }
 
 /// The revocations that matter now, bounded.
@@ -48,6 +53,7 @@ pub struct RevocationList {
     tokens: HashMap<(String, String), Timestamp>,
     families: HashMap<String, Timestamp>,
     subjects: HashMap<(String, String), (Timestamp, Timestamp)>,
+    certificates: HashMap<Thumbprint, Timestamp>,
 }
 
 impl RevocationList {
@@ -73,6 +79,9 @@ impl RevocationList {
                 later(&mut entry.0, before);
                 later(&mut entry.1, until);
             }
+            RevocationTarget::Certificate { thumbprint } => {
+                later(self.certificates.entry(thumbprint).or_insert(until), until);
+            }
         }
         Ok(())
     }
@@ -82,6 +91,7 @@ impl RevocationList {
         self.tokens.retain(|_, until| *until > now);
         self.families.retain(|_, until| *until > now);
         self.subjects.retain(|_, (_, until)| *until > now);
+        self.certificates.retain(|_, until| *until > now);
     }
 
     /// Whether a token is still good.
@@ -94,21 +104,40 @@ impl RevocationList {
             self.tokens.get(&(claims.iss.clone(), jti))
         };
         let by_family = || self.families.get(claims.sid.as_ref()?);
-        let by_subject = || {
-            let (before, _) = self.subjects.get(&(claims.iss.clone(), claims.sub.clone()))?;
-            // `iat` counts whole seconds: a token of the very second is dead as well.
-            let issued = claims.iat.map_or(i64::MIN, |iat| iat.millis());
-            (issued < before.as_millisecond()).then_some(())
-        };
+        // `iat` counts whole seconds: a token of the very second is dead as well.
+        let issued = claims.iat.map_or(i64::MIN, |iat| iat.millis());
+        let by_certificate = || self.certificates.get(&claims.cnf?.x5t_s256?);
         let hit = (!self.tokens.is_empty() && by_token().is_some())
             || (!self.families.is_empty() && by_family().is_some())
-            || (!self.subjects.is_empty() && by_subject().is_some());
+            || self.hits_subject(&claims.iss, &claims.sub, issued)
+            || (!self.certificates.is_empty() && by_certificate().is_some());
         if hit { Err(TokenError::Revoked) } else { Ok(()) }
+    }
+
+    /// Whether what began then in a subject's name still goes on: a refresh-token family.
+    ///
+    /// # Errors
+    /// [`TokenError::Revoked`].
+    pub fn check_session(&self, iss: &str, sub: &str, began: Timestamp) -> Result<(), TokenError> {
+        if self.hits_subject(iss, sub, began.as_millisecond()) { Err(TokenError::Revoked) } else { Ok(()) }
+    }
+
+    /// Whether a client certificate is still good.
+    ///
+    /// # Errors
+    /// [`TokenError::Revoked`].
+    pub fn check_certificate(&self, thumbprint: &Thumbprint) -> Result<(), TokenError> {
+        if self.certificates.contains_key(thumbprint) { Err(TokenError::Revoked) } else { Ok(()) }
+    }
+
+    fn hits_subject(&self, iss: &str, sub: &str, since: i64) -> bool {
+        let found = || self.subjects.get(&(iss.to_owned(), sub.to_owned()));
+        !self.subjects.is_empty() && found().is_some_and(|(before, _)| since < before.as_millisecond())
     }
 
     /// How many entries it holds.
     pub fn len(&self) -> usize {
-        self.tokens.len() + self.families.len() + self.subjects.len()
+        self.tokens.len() + self.families.len() + self.subjects.len() + self.certificates.len()
     }
 
     /// Whether it holds none.
@@ -149,7 +178,7 @@ pub struct RevocationPage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::NumericDate;
+    use crate::{Confirmation, NumericDate};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(seconds).unwrap()
@@ -159,9 +188,18 @@ mod tests {
         Claims {
             jti: Some("t-1".into()),
             sid: Some("f-1".into()),
+            cnf: Some(Confirmation::certificate(thumbprint("ours"))),
             iat: NumericDate::from_seconds(1_000),
             ..Claims::new("https://a", "svc.bff", "api", NumericDate::from_seconds(2_000).unwrap())
         }
+    }
+
+    fn thumbprint(certificate: &str) -> Thumbprint {
+        Thumbprint::of_certificate_der(certificate.as_bytes())
+    }
+
+    fn certificate(name: &str) -> RevocationTarget {
+        RevocationTarget::Certificate { thumbprint: thumbprint(name) }
     }
 
     fn token(iss: &str, jti: &str) -> RevocationTarget {
@@ -193,10 +231,35 @@ mod tests {
             ("the subject, issued after", subject("https://a", "svc.bff", at(1_000)), false),
             ("another subject", subject("https://a", "svc.memory", at(1_001)), false),
             ("the subject of another issuer", subject("https://b", "svc.bff", at(1_001)), false),
+            ("the certificate that it is bound to", certificate("ours"), true),
+            ("another certificate", certificate("another"), false),
         ] {
             assert_eq!(list(target).check(&claims()).is_err(), hit, "{label}");
         }
         assert_eq!(RevocationList::default().check(&claims()), Ok(()));
+    }
+
+    #[test]
+    fn a_certificate_and_a_session_are_judged_without_a_token() {
+        let by_certificate = list(certificate("ours"));
+        assert_eq!(by_certificate.check_certificate(&thumbprint("ours")), Err(TokenError::Revoked));
+        assert_eq!(by_certificate.check_certificate(&thumbprint("another")), Ok(()));
+        assert_eq!(list(token("https://a", "ours")).check_certificate(&thumbprint("ours")), Ok(()));
+        let unbound = Claims { cnf: None, ..claims() };
+        assert_eq!(by_certificate.check(&unbound), Ok(()), "a token that is bound to nothing");
+
+        let ended = list(subject("https://a", "svc.bff", at(1_000)));
+        for (label, iss, sub, began, expected) in [
+            ("began before", "https://a", "svc.bff", 999, Err(TokenError::Revoked)),
+            ("began then", "https://a", "svc.bff", 1_000, Ok(())),
+            ("another subject", "https://a", "svc.memory", 999, Ok(())),
+            ("another issuer", "https://b", "svc.bff", 999, Ok(())),
+        ] {
+            assert_eq!(ended.check_session(iss, sub, at(began)), expected, "{label}");
+        }
+        let mut later = ended;
+        later.prune(at(2_000));
+        assert!(later.is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use async_lock::Mutex;
 use portcullis_base::{Clock, Timestamp};
 
 use crate::time::between;
-use crate::{Claims, RevocationList, RevocationStore, StoreError, TokenError};
+use crate::{Claims, RevocationList, RevocationStore, StoreError, Thumbprint, TokenError};
 
 /// How old a copy may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,24 @@ impl<S: RevocationStore, C: Clock> RevocationFollower<S, C> {
     pub async fn check(&self, claims: &Claims) -> Result<(), FollowError> {
         self.bring_up_to_date().await?;
         Ok(self.copy.read().unwrap_or_else(PoisonError::into_inner).list.check(claims)?)
+    }
+
+    /// Whether what began then in a subject's name still goes on, by a copy that is fresh.
+    ///
+    /// # Errors
+    /// See [`FollowError`].
+    pub async fn check_session(&self, iss: &str, sub: &str, began: Timestamp) -> Result<(), FollowError> {
+        self.bring_up_to_date().await?;
+        Ok(self.copy.read().unwrap_or_else(PoisonError::into_inner).list.check_session(iss, sub, began)?)
+    }
+
+    /// Whether a client certificate is still good, by a copy that is fresh.
+    ///
+    /// # Errors
+    /// See [`FollowError`].
+    pub async fn check_certificate(&self, thumbprint: &Thumbprint) -> Result<(), FollowError> {
+        self.bring_up_to_date().await?;
+        Ok(self.copy.read().unwrap_or_else(PoisonError::into_inner).list.check_certificate(thumbprint)?)
     }
 
     async fn bring_up_to_date(&self) -> Result<(), StoreError> {

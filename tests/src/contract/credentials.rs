@@ -104,6 +104,16 @@ pub async fn api_keys<S: ApiKeyStore>(stores: &[S], clock: &ManualClock) {
         assert_eq!(last(stores).replace(&ApiKey { tier: "x".into(), ..key.clone() }, stale).await, Ok(false));
     }
     assert_eq!(known_key(last(stores), &id).await, told(&key, 1));
+    let another = ApiKey { id: fresh("key").replace('-', ""), ..key.clone() };
+    assert_eq!(last(stores).replace(&another, 0).await, Ok(true));
+    let listed = stores[0].list().await.expect("a list");
+    let ids: Vec<_> = listed.iter().map(|known| known.key.id.as_str()).collect();
+    assert!(ids.is_sorted(), "by their ids: {ids:?}");
+    for ours in [&key, &another] {
+        let found: Vec<_> = listed.iter().filter(|known| known.key.id == ours.id).collect();
+        assert_eq!(found.len(), 1, "each once");
+        assert_eq!(told(&found[0].key, found[0].version), told(ours, 1));
+    }
     clock.advance(10_000);
     assert_eq!(
         known_key(last(stores), &id).await,
@@ -115,6 +125,10 @@ pub async fn api_keys<S: ApiKeyStore>(stores: &[S], clock: &ManualClock) {
     let revoked = ApiKey { secrets, revoked_at, expires_at: None, scopes: Scope::default(), ..key };
     assert_eq!(last(stores).replace(&revoked, 1).await, Ok(true));
     assert_eq!(known_key(&stores[0], &id).await, told(&revoked, 2));
+    let listed = last(stores).list().await.expect("a list");
+    let found: Vec<_> = listed.iter().filter(|known| known.key.id == id).collect();
+    assert_eq!(found.len(), 1, "a key that changed is one key");
+    assert_eq!(told(&found[0].key, found[0].version), told(&revoked, 2));
 
     let many: Vec<_> = (0..WRITERS).map(|n| ApiKey { tier: n.to_string(), ..revoked.clone() }).collect();
     let replaces = many.iter().enumerate().map(|(n, key)| of(stores, n).replace(key, 2));

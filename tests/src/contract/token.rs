@@ -12,7 +12,7 @@ use portcullis_base::{Clock, ManualClock, Timestamp};
 use portcullis_token::{
     Algorithm, Approval, Approvals, Family, FamilyId, KeyRing, KeyRingStore, LocalSigner, RefreshFamilies,
     RefreshToken, RefreshTokens, ReplayWindow, Revocation, RevocationStore, RevocationTarget, RingPolicy,
-    SealedKeyStore, StoreError,
+    SealedKeyStore, StoreError, Thumbprint,
 };
 
 use super::fresh;
@@ -75,6 +75,9 @@ pub async fn revocations<S: RevocationStore>(stores: &[S], clock: &ManualClock) 
         RevocationTarget::Token { iss: iss.clone(), jti: fresh("jti é") },
         RevocationTarget::Family { sid: fresh("sid") },
         RevocationTarget::Subject { iss, sub: fresh("sub"), before: clock.now() },
+        RevocationTarget::Certificate {
+            thumbprint: Thumbprint::of_certificate_der(fresh("certificate").as_bytes()),
+        },
     ];
     let targets = targets.map(|target| Revocation { target, until: end });
     for (n, revocation) in targets.iter().enumerate() {

@@ -8,7 +8,8 @@ mod matcher;
 
 use std::collections::BTreeSet;
 
-use portcullis_tests::emulators::{Emulator, deploy_stack};
+use emulator::Function;
+use portcullis_tests::emulators::{Emulator, RedisServer, deploy_stack};
 
 #[tokio::test]
 async fn webhook_answers_its_events_as_expected() {
@@ -33,6 +34,29 @@ async fn sts_answers_its_events_as_expected() {
 #[tokio::test]
 async fn authorizer_answers_its_events_as_expected() {
     answers_as_expected("authorizer").await;
+}
+
+/// Two containers, one limit in Redis; and no request passes once that is gone.
+#[tokio::test]
+async fn the_authorizer_keeps_its_limits_in_redis_where_it_is_set_to() {
+    let stack = deploy_stack(&Emulator::ministack().account()).await;
+    let redis = RedisServer::start();
+    let mut env = stack.env();
+    env.remove("LIMITS_TABLE");
+    env.insert("LIMITS_REDIS_URL".to_owned(), format!("redis://127.0.0.1:{}", redis.port()));
+    let rates = "version: 1\naddress: 2/h\nprincipal: 10/s\ntiers: {any: 1/s}\n";
+    env.insert("RATES".to_owned(), rates.to_owned());
+    let containers = [Function::start("authorizer", &env).await, Function::start("authorizer", &env).await];
+    let event = cases::cases("authorizer").remove(0).event;
+    let mut answers = Vec::new();
+    for container in containers.iter().chain(&containers) {
+        answers.push(container.invoke(event.clone()).await);
+    }
+    let told = |kind: &str| answers.iter().filter(|answer| answer["errorType"] == kind).count();
+    assert_eq!((told("TooManyRequests"), told("Unavailable")), (2, 0), "{answers:?}");
+    drop(redis);
+    let fresh = Function::start("authorizer", &env).await;
+    assert_eq!(fresh.invoke(event).await["errorType"], "Unavailable");
 }
 
 #[test]

@@ -240,6 +240,19 @@ async fn a_revocation_is_honoured_within_seconds() {
 }
 
 #[tokio::test]
+async fn a_session_that_begins_after_the_revocation_goes_on() {
+    let world = World::new();
+    let target =
+        RevocationTarget::Subject { iss: ISSUER.into(), sub: "svc.memory".into(), before: at(NOW - 60) };
+    let revocation = Revocation { target, until: at(NOW + 600) };
+    RevocationStore::add(&world.tokens, &revocation).await.unwrap();
+    let old = with(claims("svc.memory"), "iat", json!(NOW - 61));
+    assert_eq!(world.judge(&read_with(&es256(&old))).await, Verdict::Unauthorized);
+    let new = with(claims("svc.memory"), "iat", json!(NOW - 60));
+    assert_eq!(allowed(&world.judge(&read_with(&es256(&new))).await).principal, "svc.memory");
+}
+
+#[tokio::test]
 async fn without_the_revocations_nothing_is_taken_for_good() {
     let world = World::new();
     world.tokens.fail(true);

@@ -2,7 +2,7 @@
 
 use authorizer_function::{Certificate, MtlsMode, Request, Verdict};
 use portcullis_access::Identities;
-use portcullis_token::Thumbprint;
+use portcullis_token::{Revocation, RevocationStore, RevocationTarget, Thumbprint};
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
 use serde_json::json;
 
@@ -172,4 +172,31 @@ async fn a_bound_token_needs_its_certificate_in_every_mode() {
         assert_eq!(world.judge(&other).await, Verdict::Unauthorized, "{mode:?}");
         assert_eq!(world.judge(&read_with(&bound)).await, Verdict::Unauthorized, "{mode:?}");
     }
+}
+
+#[tokio::test]
+async fn a_revoked_certificate_lets_nobody_in_whatever_certificates_are_for() {
+    for mode in [MtlsMode::Off, MtlsMode::Permissive, MtlsMode::Strict] {
+        let world = world(mode);
+        let (pem, other) = (certificate("x", &[MEMORY]), certificate("x", &[MEMORY]));
+        let request = || read_with(&token_of("svc.memory"));
+        let _ = allowed(&world.judge(&shown(request(), &pem, "")).await);
+        let target =
+            RevocationTarget::Certificate { thumbprint: Thumbprint::of_certificate_pem(&pem).unwrap() };
+        let revocation = Revocation { target, until: at(NOW + 600) };
+        RevocationStore::add(&world.tokens, &revocation).await.unwrap();
+        world.clock.advance(2_001);
+        assert_eq!(world.judge(&shown(request(), &pem, "")).await, Verdict::Unauthorized, "{mode:?}");
+        let record = world.last_record();
+        assert!(record.contains("certificate-revoked") && record.contains("certificate-refused"), "{record}");
+        let _ = allowed(&world.judge(&shown(request(), &other, "")).await);
+    }
+}
+
+#[tokio::test]
+async fn while_revocations_are_unknown_no_certificate_is_taken() {
+    let world = world(MtlsMode::Off);
+    world.tokens.fail(true);
+    let request = shown(read_with("forged"), &certificate("x", &[MEMORY]), "");
+    assert_eq!(world.judge(&request).await, Verdict::Unavailable);
 }

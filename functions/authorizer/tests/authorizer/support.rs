@@ -108,6 +108,10 @@ impl ApiKeyStore for Counted<Credentials> {
     async fn replace(&self, key: &ApiKey, expected: u64) -> Result<bool, StoreError> {
         ApiKeyStore::replace(self.called("api-key-write")?, key, expected).await
     }
+
+    async fn list(&self) -> Result<Vec<KnownApiKey>, StoreError> {
+        ApiKeyStore::list(self.called("api-key-list")?).await
+    }
 }
 
 impl SecretSource for Counted<()> {

@@ -1,10 +1,11 @@
 use portcullis_access::Identity;
 use portcullis_audit::{CertificateRef, Kind};
-use portcullis_token::{ClientCertificate, Thumbprint};
+use portcullis_token::{ClientCertificate, FollowError, Thumbprint};
 
 use super::Failure;
 use crate::Ports;
 use crate::context::Context;
+use crate::refusal::Refusal;
 
 /// Whether the certificate of the connection is the client's: by its SPIFFE ID, or by its subject where it has none.
 pub(super) fn verify<P: Ports>(context: &Context<'_, P>, identity: Option<&Identity>) -> Result<(), Failure> {
@@ -18,6 +19,19 @@ pub(super) fn verify<P: Ports>(context: &Context<'_, P>, identity: Option<&Ident
         return Err(Failure::Wrong("certificate-expired"));
     }
     if is_of(context, certificate, identity) { Ok(()) } else { Err(Failure::Wrong("certificate-name")) }
+}
+
+/// Refuses whoever shows a certificate that was revoked, whatever else it shows.
+pub(crate) async fn refuse_revoked<P: Ports>(context: &mut Context<'_, P>) -> Result<(), Refusal> {
+    let Some(Ok(certificate)) = &context.request.certificate else { return Ok(()) };
+    match context.parts.revocations.check_certificate(&certificate.thumbprint()).await {
+        Ok(()) => Ok(()),
+        Err(FollowError::Store(error)) => Err(error.into()),
+        Err(FollowError::Token(_)) => {
+            note(context, Kind::CertificateRefused, Some("certificate-revoked"));
+            Err(Refusal::InvalidClient)
+        }
+    }
 }
 
 /// The thumbprint of the connection's certificate, if it is this client's and within its life.

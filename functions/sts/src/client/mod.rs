@@ -13,6 +13,7 @@ use portcullis_access::{AuthMethod, Identity};
 use portcullis_audit::Kind;
 use portcullis_token::Thumbprint;
 
+pub(crate) use certificate::refuse_revoked as refuse_revoked_certificate;
 pub(crate) use presented::Presented;
 
 use crate::Ports;

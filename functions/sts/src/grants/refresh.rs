@@ -1,10 +1,11 @@
 //! `grant_type=refresh_token`: rotation, reuse detection, a grace window (RFC 6749 section 6, RFC 9700 section 4.14.2).
 
 use portcullis_audit::Kind;
+use portcullis_base::Timestamp;
 use portcullis_lambda::ProxyResponse;
 use portcullis_token::{
-    Actor, Family, FamilyError, FamilyId, Presented, RefreshFamilies as _, RefreshToken, Revocation,
-    RevocationStore as _, RevocationTarget, Scope,
+    Actor, Family, FamilyError, FamilyId, FollowError, Presented, RefreshFamilies as _, RefreshToken,
+    Revocation, RevocationStore as _, RevocationTarget, Scope,
 };
 
 use super::audience;
@@ -34,6 +35,7 @@ pub(super) async fn token<P: Ports>(
     let granted = client.identity.scope().narrowed_to(&granted);
     let scope = narrow(&granted, form.value("scope"))?;
     judge(context, &family, &shown, client).await?;
+    goes_on(context, &family, &shown).await?;
 
     let subject = family.subject;
     let act = (subject != client.identity.id).then(|| actor(client));
@@ -95,6 +97,25 @@ async fn judge<P: Ports>(
     }
 }
 
+/// Whether all that began with the family was not ended since, in its subject's name.
+async fn goes_on<P: Ports>(
+    context: &mut Context<'_, P>,
+    family: &Family,
+    shown: &RefreshToken,
+) -> Result<(), Refusal> {
+    let issuer = context.parts.settings.issuer.as_str();
+    let began = Timestamp::from_millisecond(family.created_at).map_err(|_| Refusal::Internal)?;
+    match context.parts.revocations.check_session(issuer, &family.subject, began).await {
+        Ok(()) => Ok(()),
+        Err(FollowError::Store(error)) => Err(error.into()),
+        Err(FollowError::Token(_)) => {
+            let event = context.event(Kind::TokenRequestRefused, &context.caller).reason("subject-revoked");
+            context.note(event.resource("refresh-family", &shown.family().to_string()));
+            Err(Refusal::InvalidGrant)
+        }
+    }
+}
+
 /// Uses the token up and makes the next one. Whoever loses the race for the record looks at it anew.
 async fn rotate<P: Ports>(
     context: &mut Context<'_, P>,
@@ -146,7 +167,7 @@ async fn refuse<P: Ports>(context: &mut Context<'_, P>, shown: &RefreshToken, er
 /// Ends a family: its refresh tokens and the access tokens that stem from it.
 pub(crate) async fn kill_family<P: Ports>(
     parts: &Parts<P>,
-    now: portcullis_base::Timestamp,
+    now: Timestamp,
     id: FamilyId,
 ) -> Result<(), Refusal> {
     let target = RevocationTarget::Family { sid: id.to_string() };
@@ -163,11 +184,11 @@ pub(crate) async fn kill_family<P: Ports>(
 }
 
 /// When a token that is issued now is refused everywhere for its age.
-fn last_expiry<P: Ports>(parts: &Parts<P>, now: portcullis_base::Timestamp) -> portcullis_base::Timestamp {
+fn last_expiry<P: Ports>(parts: &Parts<P>, now: Timestamp) -> Timestamp {
     let leeway = i64::from(MAX_LEEWAY_SECONDS) + i64::from(parts.settings.leeway_seconds);
     let millis = i64::try_from(MAX_TOKEN_LIFETIME.as_millis()).unwrap_or(i64::MAX);
     let at = now.as_millisecond().saturating_add(millis).saturating_add(leeway * 1000);
-    portcullis_base::Timestamp::from_millisecond(at).unwrap_or(portcullis_base::Timestamp::MAX)
+    Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)
 }
 
 const ATTEMPTS: usize = 8;

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod api_keys;
 mod approvals;
 mod binding;
 mod client_authentication;
@@ -14,5 +15,6 @@ mod limits;
 mod openapi;
 mod published;
 mod refresh;
+mod revocations;
 mod rotation;
 mod support;

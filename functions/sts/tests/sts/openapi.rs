@@ -322,6 +322,30 @@ async fn answers(sts: &Sts) -> Vec<(&'static str, &'static str, Answer)> {
         (get, "/sts/keys", sts.send(&Call::new("GET", "/sts/keys").bearer(&admin)).await),
         (get, "/sts/keys", sts.send(&Call::new("GET", "/sts/keys")).await),
     ];
+    let keys_path = "/sts/api-keys";
+    let made = sts
+        .send(
+            &json_call(keys_path, &json!({"owner": "svc.bff", "scopes": "read:conversations"}))
+                .bearer(&admin),
+        )
+        .await;
+    let id = json!({"id": made.body["id"]});
+    all.extend([
+        (post, keys_path, made),
+        (post, keys_path, sts.send(&json_call(keys_path, &json!({})).bearer(&admin)).await),
+        (post, keys_path, sts.send(&json_call(keys_path, &json!({})).bearer(&of_enterprise)).await),
+        (get, keys_path, sts.send(&Call::new("GET", keys_path).bearer(&admin)).await),
+        (get, keys_path, sts.send(&Call::new("GET", keys_path)).await),
+    ]);
+    for order in [id, json!({"id": "unknown0"})] {
+        let path = "/sts/api-keys/revoke";
+        all.push((post, path, sts.send(&json_call(path, &order).bearer(&admin)).await));
+    }
+    let thumbprint = portcullis_token::Thumbprint::of_certificate_der(b"x").to_string();
+    for order in [json!({"subject": "svc.memory"}), json!({"thumbprint": thumbprint}), json!({})] {
+        let path = "/sts/revocations";
+        all.push((post, path, sts.send(&json_call(path, &order).bearer(&admin)).await));
+    }
     for path in ["/sts/jwks", metadata, "/openapi.json"] {
         all.push((get, path, sts.send(&Call::new("GET", path)).await));
         all.push((get, path, sts.send(&Call::new("GET", path).header("If-None-Match", "*")).await));
@@ -335,6 +359,10 @@ async fn answers(sts: &Sts) -> Vec<(&'static str, &'static str, Answer)> {
     sts.credentials.fail_next(1, portcullis_token::StoreError::Refused);
     all.push((post, token_path, sts.send(&Call::client_credentials().basic("svc.actuator")).await));
     all
+}
+
+fn json_call(path: &str, body: &Value) -> Call {
+    Call::new("POST", path).header("Content-Type", "application/json").body(&body.to_string())
 }
 
 #[tokio::test]

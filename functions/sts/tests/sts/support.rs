@@ -25,6 +25,7 @@ pub(crate) struct Memory;
 
 impl Ports for Memory {
     type Secrets = Credentials;
+    type ApiKeys = Credentials;
     type Lockouts = Credentials;
     type Families = Tokens;
     type Revocations = Tokens;
@@ -129,6 +130,7 @@ pub(crate) async fn sts_with(options: Options) -> Sts {
     let parts = Parts::<Memory> {
         identities,
         secrets: credentials.clone(),
+        api_keys: credentials.clone(),
         hasher: hasher(),
         lockouts: credentials.clone(),
         families: tokens.clone(),

@@ -35,6 +35,7 @@ const API: &[(&str, &[&str])] = &[
     ("read:audit", &["security-admin", "auditor"]),
     ("read:incidents", &["security-admin", "auditor"]),
     ("manage:incidents", &["security-admin"]),
+    ("manage:api-keys", &["security-admin"]),
 ];
 
 const APPROVED: Circumstances<'_> =

@@ -1,13 +1,15 @@
-//! API keys: see [`super::credentials`] for their items.
+//! API keys: see [`super::credentials`] for their items. Beside each stands one with `pk` `api-keys` and its id as `sk`, by
+//! which they are listed.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use portcullis_access::{ApiKey, ApiKeyStore, KnownApiKey};
+use portcullis_access::{ApiKey, ApiKeyStore, KnownApiKey, MAX_LISTED};
 use portcullis_base::Timestamp;
 use portcullis_token::{KnownSecrets, Scope, StoreError, StoredSecrets};
 
 use super::credentials::{DynamoCredentials, take_secrets, take_time};
 use super::item::{Item, Malformed, number, string, take_string};
-use super::table::{Condition, Key, whole};
+use super::table::{Condition, Key, store_error, whole};
+use crate::failure::{Call, classify};
 
 impl ApiKeyStore for DynamoCredentials {
     async fn load(&self, id: &str) -> Result<Option<KnownApiKey>, StoreError> {
@@ -16,13 +18,60 @@ impl ApiKeyStore for DynamoCredentials {
     }
 
     async fn replace(&self, key: &ApiKey, expected: u64) -> Result<bool, StoreError> {
+        if expected == 0 {
+            // First: a crash in between leaves an id that leads nowhere, and never a key that no list shows.
+            let _there_before = self.0.put_if(&listed(&key.id), [], Condition::absent()).await?;
+        }
         let attributes = attributes(key, expected.saturating_add(1));
         self.0.put_if(&key_of(&key.id), attributes, Condition::version(expected)).await
+    }
+
+    async fn list(&self) -> Result<Vec<KnownApiKey>, StoreError> {
+        let mut keys = Vec::new();
+        for id in self.ids().await? {
+            keys.extend(ApiKeyStore::load(self, &id).await?);
+        }
+        Ok(keys)
+    }
+}
+
+impl DynamoCredentials {
+    /// The ids of keys, in order.
+    async fn ids(&self) -> Result<Vec<String>, StoreError> {
+        let (mut ids, mut after) = (Vec::new(), None);
+        loop {
+            let answer = self
+                .0
+                .client
+                .query()
+                .table_name(&self.0.name)
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", string(LIST))
+                .projection_expression("sk")
+                .set_exclusive_start_key(after)
+                .send()
+                .await
+                .map_err(|e| store_error(classify(QUERY, &e)))?;
+            for mut item in answer.items.unwrap_or_default() {
+                ids.push(take_string(&mut item, "sk")?);
+            }
+            after = answer.last_evaluated_key;
+            if after.is_none() || ids.len() >= MAX_LISTED {
+                ids.truncate(MAX_LISTED);
+                return Ok(ids);
+            }
+        }
     }
 }
 
 fn key_of(id: &str) -> Key<'static> {
     Key { pk: format!("api-key#{id}"), sk: "api-key" }
+}
+
+/// The item that says that there is such a key.
+fn listed(id: &str) -> Key<'_> {
+    Key { pk: LIST.to_owned(), sk: id }
 }
 
 fn attributes(key: &ApiKey, version: u64) -> Vec<(&'static str, AttributeValue)> {
@@ -64,6 +113,8 @@ fn take_optional_time(item: &mut Item, name: &str) -> Result<Option<Timestamp>, 
     item.contains_key(name).then(|| take_time(item, name)).transpose()
 }
 
+const LIST: &str = "api-keys";
+const QUERY: Call = Call { service: "dynamodb", operation: "Query" };
 const VALID_UNTIL: &str = "valid_until";
 const REVOKED_AT: &str = "revoked_at";
 

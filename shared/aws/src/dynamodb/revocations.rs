@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | `pk` | S | `revocations` |
 //! | `sk` | S | `<milliseconds since the Unix epoch, 15 digits>#<random>`: by the clock of who revoked |
-//! | `kind` | S | `token`, `family` or `subject` |
-//! | `iss`, `jti`, `sid`, `sub` | S | as the kind needs |
+//! | `kind` | S | `token`, `family`, `subject` or `certificate` |
+//! | `iss`, `jti`, `sid`, `sub`, `x5t` | S | as the kind needs |
 //! | `before` | N | `subject`: milliseconds since the Unix epoch |
 //! | `ends_at`, `expires_at` | N | see [`super::tokens`] |
 //!
@@ -15,11 +15,13 @@
 //! refuses a signature that is more than five minutes old
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-signing-elements.html>).
 //!
-//! One partition takes 1000 writes and 3000 reads a second, and a revocation lives no longer than a token: days of
-//! traffic are a few pages. A burst beyond it is throttled, which its callers learn.
+//! One partition takes 1000 writes and 3000 reads a second, and a revocation of tokens lives no longer than a token: days of
+//! traffic are a few pages, and a subject or a certificate is revoked now and then. A burst beyond it is throttled, which its callers learn.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use portcullis_token::{Revocation, RevocationPage, RevocationStore, RevocationTarget, StoreError};
+use portcullis_token::{
+    Revocation, RevocationPage, RevocationStore, RevocationTarget, StoreError, Thumbprint,
+};
 
 use super::credentials::take_time;
 use super::item::{Item, Malformed, number, string, take_string};
@@ -138,6 +140,9 @@ fn target_attributes(target: &RevocationTarget) -> Vec<(&'static str, AttributeV
             ("sub", string(sub)),
             ("before", number(before.as_millisecond())),
         ],
+        RevocationTarget::Certificate { thumbprint } => {
+            vec![("kind", string("certificate")), ("x5t", string(thumbprint.to_string()))]
+        }
     }
 }
 
@@ -153,6 +158,9 @@ fn revocation_from(mut item: Item) -> Result<Revocation, Malformed> {
             iss: take_string(&mut item, "iss")?,
             sub: take_string(&mut item, "sub")?,
             before: take_time(&mut item, "before")?,
+        },
+        "certificate" => RevocationTarget::Certificate {
+            thumbprint: Thumbprint::parse(&take_string(&mut item, "x5t")?).ok_or(Malformed)?,
         },
         _ => return Err(Malformed),
     };
@@ -201,6 +209,7 @@ mod tests {
             RevocationTarget::Token { iss: "i".into(), jti: "j".into() },
             RevocationTarget::Family { sid: "s".into() },
             RevocationTarget::Subject { iss: "i".into(), sub: "s".into(), before: at(-3) },
+            RevocationTarget::Certificate { thumbprint: Thumbprint::of_certificate_der(b"c") },
         ] {
             let revocation = Revocation { target, until: at(9) };
             let whole = item(1, &revocation);

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use portcullis_access::{ApiKey, ApiKeyStore, KnownApiKey};
+use portcullis_access::{ApiKey, ApiKeyStore, KnownApiKey, MAX_LISTED};
 use portcullis_base::{Clock, Timestamp};
 use portcullis_token::{ClientSecretStore, Failures, KnownSecrets, Lockouts, StoreError, StoredSecrets};
 
@@ -91,5 +91,13 @@ impl ApiKeyStore for Credentials {
         }
         state.api_keys.put(&key.id, KnownApiKey { key: key.clone(), version: expected + 1 }, FOR_EVER);
         Ok(true)
+    }
+
+    async fn list(&self) -> Result<Vec<KnownApiKey>, StoreError> {
+        let (state, now) = self.0.ask()?;
+        let mut keys: Vec<_> = state.api_keys.all(now).cloned().collect();
+        keys.sort_by(|a, b| a.key.id.cmp(&b.key.id));
+        keys.truncate(MAX_LISTED);
+        Ok(keys)
     }
 }

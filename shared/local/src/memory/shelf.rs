@@ -46,6 +46,11 @@ impl<V> Shelf<V> {
         self.0.get(name).filter(|(until, _)| *until > now).map(|(_, value)| value)
     }
 
+    /// All that have not ended, in no order.
+    pub(super) fn all(&self, now: i64) -> impl Iterator<Item = &V> {
+        self.0.values().filter(move |(until, _)| *until > now).map(|(_, value)| value)
+    }
+
     pub(super) fn put(&mut self, name: &str, value: V, until: i64) {
         self.0.insert(name.to_owned(), (until, value));
     }

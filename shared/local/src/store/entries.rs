@@ -21,6 +21,7 @@ pub(super) enum Kind {
     Hold = 8,
     Slots = 9,
     Progress = 10,
+    Account = 11,
 }
 
 /// What a decision on an entry comes to.
@@ -50,6 +51,26 @@ impl Store {
             let row = row.map(|row| (row.value().0, row.value().1.to_vec()));
             let Some((_, sealed)) = row.filter(|(ends, _)| *ends > now) else { return Ok(None) };
             Ok(Some(self.shared().keys.entries.open(&place(kind, &tag), &sealed)?))
+        })
+    }
+
+    /// Entries of a kind that have not ended, at most so many, in no order that means anything.
+    pub(super) fn entries(&self, kind: Kind, most: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let now = self.shared().now();
+        self.read(|txn| {
+            let table = txn.open_table(ENTRIES)?;
+            let (first, mut found) = (Tag::default(), Vec::new());
+            for row in table.range((kind as u8, first)..=(kind as u8, first.map(|_| u8::MAX)))? {
+                let (key, row) = row?;
+                let ((_, tag), (ends, sealed)) = (key.value(), row.value());
+                if ends > now {
+                    found.push(self.shared().keys.entries.open(&place(kind, &tag), sealed)?);
+                }
+                if found.len() >= most {
+                    break;
+                }
+            }
+            Ok(found)
         })
     }
 

@@ -1,7 +1,7 @@
 //! The identity ports: key ring, sealed keys, refresh families, replay window, approvals, client secrets, lockouts, API
 //! keys.
 
-use portcullis_access::{ApiKey, ApiKeyStore, KnownApiKey};
+use portcullis_access::{ApiKey, ApiKeyStore, KnownApiKey, MAX_LISTED};
 use portcullis_base::Timestamp;
 use portcullis_token::{
     Approval, Approvals, ClientSecretStore, Failures, Family, FamilyId, KeyRing, KeyRingStore, KnownSecrets,
@@ -192,6 +192,14 @@ impl ApiKeyStore for Store {
             Ok(if version == expected { put(row.clone(), FOR_EVER, true) } else { Change::Keep(false) })
         };
         Ok(self.change_entry(Kind::ApiKey, &[&key.id], replace).await?)
+    }
+
+    async fn list(&self) -> Result<Vec<KnownApiKey>, TokenStoreError> {
+        let rows = self.entries(Kind::ApiKey, MAX_LISTED)?;
+        let read = |row: Vec<u8>| rows::decode_api_key(&row).ok_or(TokenStoreError::Malformed);
+        let mut keys = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        keys.sort_by(|a, b| a.key.id.cmp(&b.key.id));
+        Ok(keys)
     }
 }
 

@@ -4,7 +4,7 @@ use portcullis_access::{ApiKey, KnownApiKey};
 use portcullis_base::Timestamp;
 use portcullis_token::{
     Approval, Failures, Family, KeyRing, KnownSecrets, Revocation, RevocationTarget, Scope, SecretHash,
-    StoredSecrets,
+    StoredSecrets, Thumbprint,
 };
 
 use crate::codec::{RowReader, RowWriter};
@@ -159,6 +159,7 @@ pub(super) fn encode_revocation(revocation: &Revocation) -> Vec<u8> {
         RevocationTarget::Subject { iss, sub, before } => {
             row.u8(SUBJECT).text(iss).text(sub).i64(before.as_millisecond())
         }
+        RevocationTarget::Certificate { thumbprint } => row.u8(CERTIFICATE).text(&thumbprint.to_string()),
     }
     .finish()
 }
@@ -173,6 +174,7 @@ pub(super) fn decode_revocation(row: &[u8]) -> Option<Revocation> {
         TOKEN => RevocationTarget::Token { iss: text()?, jti: text()? },
         FAMILY => RevocationTarget::Family { sid: text()? },
         SUBJECT => RevocationTarget::Subject { iss: text()?, sub: text()?, before: r.time()? },
+        CERTIFICATE => RevocationTarget::Certificate { thumbprint: Thumbprint::parse(&text()?)? },
         _ => return None,
     };
     r.end()?;
@@ -210,6 +212,7 @@ impl RowReader<'_> {
 const TOKEN: u8 = 0;
 const FAMILY: u8 = 1;
 const SUBJECT: u8 = 2;
+const CERTIFICATE: u8 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -302,6 +305,7 @@ mod tests {
             RevocationTarget::Token { iss: "i".into(), jti: "j".into() },
             RevocationTarget::Family { sid: "s".into() },
             RevocationTarget::Subject { iss: "i".into(), sub: "s".into(), before: at(4) },
+            RevocationTarget::Certificate { thumbprint: Thumbprint::of_certificate_der(b"c") },
         ] {
             let revocation = Revocation { target, until: at(3) };
             exact(&encode_revocation(&revocation), decode_revocation, &revocation);
@@ -310,7 +314,7 @@ mod tests {
             target: RevocationTarget::Family { sid: "s".into() },
             until: at(3),
         });
-        unknown[8] = 3;
+        unknown[8] = 4;
         assert_eq!(decode_revocation(&unknown), None);
     }
 

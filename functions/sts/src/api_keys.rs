@@ -1,0 +1,159 @@
+//! `POST /sts/api-keys`: a new API key, shown this once. `GET /sts/api-keys`: all of them, without their secrets.
+//! `POST /sts/api-keys/revoke`: the end of one. For security admins.
+//!
+//! Whoever makes keys can make one of any identity, and so reach what that identity reaches: as whoever registers client
+//! secrets can. What holds it to account is the audit trail, which has every key with its maker before the key is shown.
+
+use portcullis_access::{ApiKey, ApiKeyStore as _, PresentedKey};
+use portcullis_audit::Kind;
+use portcullis_base::{ExposeSecret, Timestamp};
+use portcullis_lambda::ProxyResponse;
+use portcullis_token::{Scope, StoredSecrets};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::refusal::Refusal;
+use crate::{Ports, bearer, limits, request};
+
+/// What a new key is to be.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    /// The identity that it stands for.
+    owner: String,
+    /// What it may be used for, with a space between: of the owner's scopes.
+    scopes: String,
+    /// Whose rate it has.
+    #[serde(default = "standard")]
+    tier: String,
+    #[serde(default = "default_days")]
+    expires_in_days: u16,
+}
+
+/// Makes a key.
+pub(crate) async fn create<P: Ports>(context: &mut Context<'_, P>) -> Result<ProxyResponse, Refusal> {
+    limits::check_address(context).await?;
+    let caller = bearer::authorize(context, SCOPE).await?.sub;
+    let malformed = Refusal::InvalidRequest("the body must be an object with owner and scopes");
+    let order: Option<Order> = request::json(context.request, &context.request.body()?, malformed)?;
+    let shown = PresentedKey::random().map_err(|_| Refusal::Internal)?;
+    let key = new_key(context, order.ok_or(malformed)?, &shown)?;
+    if !context.parts.api_keys.replace(&key, 0).await? {
+        return Err(Refusal::Internal);
+    }
+    let made = context.event(Kind::CredentialCreated, &caller).resource("api-key", &key.id);
+    context.note(made.privileges(key.scopes.iter()).detail("owner", &key.owner).detail("tier", &key.tier));
+    context.count("ApiKeysMade");
+    let mut body = described(&key);
+    if let Value::Object(members) = &mut body {
+        members.insert("api_key".to_owned(), shown.to_text().expose_secret().into());
+    }
+    Ok(ProxyResponse::json(200, body.to_string()))
+}
+
+/// Lists the keys.
+pub(crate) async fn list<P: Ports>(context: &mut Context<'_, P>) -> Result<ProxyResponse, Refusal> {
+    limits::check_address(context).await?;
+    bearer::authorize(context, SCOPE).await?;
+    let keys = context.parts.api_keys.list().await?;
+    let body = json!({"api_keys": keys.iter().map(|known| described(&known.key)).collect::<Vec<_>>()});
+    Ok(ProxyResponse::json(200, body.to_string()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    id: String,
+}
+
+/// Ends a key. One that was ended before stays as it was.
+pub(crate) async fn revoke<P: Ports>(context: &mut Context<'_, P>) -> Result<ProxyResponse, Refusal> {
+    limits::check_address(context).await?;
+    let caller = bearer::authorize(context, SCOPE).await?.sub;
+    let malformed = Refusal::InvalidRequest("the body must be an object with id");
+    let which: Option<Which> = request::json(context.request, &context.request.body()?, malformed)?;
+    let key = end(context, &which.ok_or(malformed)?.id).await?;
+    let ended = context.event(Kind::CredentialRevoked, &caller).resource("api-key", &key.id);
+    context.note(ended.detail("owner", &key.owner));
+    Ok(ProxyResponse::json(200, described(&key).to_string()))
+}
+
+/// Whoever loses the race for the record looks at it anew.
+async fn end<P: Ports>(context: &Context<'_, P>, id: &str) -> Result<ApiKey, Refusal> {
+    for _ in 0..ATTEMPTS {
+        let known = context.parts.api_keys.load(id).await?;
+        let known = known.ok_or(Refusal::InvalidRequest("there is no such key"))?;
+        if known.key.revoked_at.is_some() {
+            return Ok(known.key);
+        }
+        let ended = ApiKey { revoked_at: Some(context.now), ..known.key };
+        if context.parts.api_keys.replace(&ended, known.version).await? {
+            return Ok(ended);
+        }
+    }
+    Err(Refusal::Unavailable)
+}
+
+fn new_key<P: Ports>(
+    context: &Context<'_, P>,
+    order: Order,
+    shown: &PresentedKey,
+) -> Result<ApiKey, Refusal> {
+    let owner = context.parts.identities.find(&order.owner);
+    let owner = owner.ok_or(Refusal::InvalidRequest("owner is not an identity"))?;
+    let scopes = Scope::parse(&order.scopes).map_err(|_| Refusal::InvalidScope)?;
+    let role = owner.scope();
+    if scopes.is_empty() || !scopes.iter().all(|scope| role.contains(scope)) {
+        return Err(Refusal::InvalidScope);
+    }
+    let is_tier = (1..=MAX_TIER).contains(&order.tier.len())
+        && order.tier.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if !is_tier {
+        return Err(Refusal::InvalidRequest("tier is not a name"));
+    }
+    if !DAYS.contains(&order.expires_in_days) {
+        return Err(Refusal::InvalidRequest("expires_in_days must be 1 to 365"));
+    }
+    let secrets = StoredSecrets { current: shown.hash(&context.parts.hasher), other: None };
+    Ok(ApiKey {
+        id: shown.id().to_owned(),
+        owner: owner.id.clone(),
+        scopes,
+        tier: order.tier,
+        secrets,
+        expires_at: Some(in_days(context.now, order.expires_in_days)),
+        revoked_at: None,
+    })
+}
+
+/// All of a key but what could stand for it.
+fn described(key: &ApiKey) -> Value {
+    json!({
+        "id": key.id,
+        "owner": key.owner,
+        "scopes": key.scopes.to_string(),
+        "tier": key.tier,
+        "expires_at": key.expires_at.map(Timestamp::as_second),
+        "revoked_at": key.revoked_at.map(Timestamp::as_second),
+    })
+}
+
+fn in_days(now: Timestamp, days: u16) -> Timestamp {
+    let at = now.as_second().saturating_add(i64::from(days) * 24 * 3600);
+    Timestamp::from_second(at).unwrap_or(Timestamp::MAX)
+}
+
+fn standard() -> String {
+    "standard".to_owned()
+}
+
+const fn default_days() -> u16 {
+    90
+}
+
+const SCOPE: &str = "manage:api-keys";
+/// A key that nobody renews ends: a year is the longest that it goes unseen.
+const DAYS: std::ops::RangeInclusive<u16> = 1..=365;
+const MAX_TIER: usize = 32;
+const ATTEMPTS: usize = 8;

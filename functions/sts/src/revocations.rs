@@ -1,0 +1,122 @@
+//! `POST /sts/revocations`: the end of everything that goes on in somebody's name, or of a client certificate. For whoever
+//! may revoke any token.
+
+use std::time::Duration;
+
+use portcullis_audit::{CertificateRef, Kind, SecurityEvent};
+use portcullis_base::Timestamp;
+use portcullis_lambda::ProxyResponse;
+use portcullis_token::{ClientCertificate, Revocation, RevocationStore as _, RevocationTarget, Thumbprint};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::parts::MAX_TOKEN_LIFETIME;
+use crate::refusal::Refusal;
+use crate::{Ports, bearer, limits, request};
+
+/// What is to end: exactly one of these, but that `issuer` goes with `subject`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Order {
+    /// Whose tokens and sessions: `sub`.
+    subject: Option<String>,
+    /// Of whose tokens: `iss`. This service's own where absent.
+    issuer: Option<String>,
+    /// A client certificate in PEM,
+    certificate: Option<String>,
+    /// or by its SHA-256 (`x5t#S256`).
+    thumbprint: Option<String>,
+}
+
+/// Revokes. Every function honours it within seconds (the follower's freshness); refresh tokens are refused at once.
+pub(crate) async fn add<P: Ports>(context: &mut Context<'_, P>) -> Result<ProxyResponse, Refusal> {
+    limits::check_address(context).await?;
+    let caller = bearer::authorize(context, SCOPE).await?.sub;
+    let order: Option<Order> = request::json(context.request, &context.request.body()?, MALFORMED)?;
+    let (revocation, event) = read(context, &caller, order.ok_or(MALFORMED)?)?;
+    context.parts.revocations.store().add(&revocation).await?;
+    context.note(event);
+    context.count("Revocations");
+    let mut body = described(&revocation.target);
+    if let Value::Object(members) = &mut body {
+        members.insert("until".to_owned(), revocation.until.as_second().into());
+    }
+    Ok(ProxyResponse::json(200, body.to_string()))
+}
+
+fn read<P: Ports>(
+    context: &Context<'_, P>,
+    caller: &str,
+    order: Order,
+) -> Result<(Revocation, SecurityEvent), Refusal> {
+    match order {
+        Order { subject: Some(sub), issuer, certificate: None, thumbprint: None } => {
+            let own = context.parts.settings.issuer.as_str();
+            let iss = issuer.unwrap_or_else(|| own.to_owned());
+            if ![&sub, &iss].into_iter().all(|text| is_name(text)) {
+                return Err(Refusal::InvalidRequest("subject or issuer is not a name"));
+            }
+            let event = context.event(Kind::TokenRevoked, caller).reason("subject");
+            let event = event.resource("subject", &sub).detail("issuer", &iss);
+            let target = RevocationTarget::Subject { iss, sub, before: context.now };
+            // Until the last refresh token that was given out before has ended, and the last access token of it.
+            let until =
+                later(context.now, context.parts.settings.family.lifetime + MAX_TOKEN_LIFETIME + LEEWAY);
+            Ok((Revocation { target, until }, event))
+        }
+        Order { certificate: Some(pem), subject: None, issuer: None, thumbprint: None } => {
+            let malformed = |_| Refusal::InvalidRequest("certificate is not a client certificate in PEM");
+            let certificate = ClientCertificate::from_pem(&pem).map_err(malformed)?;
+            let thumbprint = certificate.thumbprint();
+            let named = CertificateRef::new(certificate.issuer(), certificate.serial())
+                .sha256(&hex::encode(thumbprint.as_bytes()))
+                .subject(certificate.spiffe_id().unwrap_or_default());
+            let event = context.event(Kind::CertificateRevoked, caller).certificate(named);
+            // Nobody takes it after its own end; tokens that are bound to it may live a little longer.
+            let ends = certificate.expires_at().max(later(context.now, MAX_TOKEN_LIFETIME));
+            Ok((of_certificate(thumbprint, later(ends, LEEWAY)), event))
+        }
+        Order { thumbprint: Some(text), subject: None, issuer: None, certificate: None } => {
+            let malformed =
+                Refusal::InvalidRequest("thumbprint is not the SHA-256 of a certificate in base64url");
+            let thumbprint = Thumbprint::parse(&text).ok_or(malformed)?;
+            let event = context.event(Kind::CertificateRevoked, caller);
+            let event = event.resource("certificate", &hex::encode(thumbprint.as_bytes()));
+            Ok((of_certificate(thumbprint, later(context.now, LONGEST_CERTIFICATE)), event))
+        }
+        _ => Err(MALFORMED),
+    }
+}
+
+const fn of_certificate(thumbprint: Thumbprint, until: Timestamp) -> Revocation {
+    Revocation { target: RevocationTarget::Certificate { thumbprint }, until }
+}
+
+fn described(target: &RevocationTarget) -> Value {
+    match target {
+        RevocationTarget::Subject { iss, sub, before } => {
+            json!({"subject": sub, "issuer": iss, "before": before.as_second()})
+        }
+        RevocationTarget::Certificate { thumbprint } => json!({"thumbprint": thumbprint.to_string()}),
+        RevocationTarget::Token { .. } | RevocationTarget::Family { .. } => json!({}),
+    }
+}
+
+/// What `sub` and `iss` may be.
+fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+fn later(at: Timestamp, by: Duration) -> Timestamp {
+    let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(at.as_millisecond().saturating_add(millis)).unwrap_or(Timestamp::MAX)
+}
+
+const SCOPE: &str = "revoke:tokens";
+const MALFORMED: Refusal =
+    Refusal::InvalidRequest("the body must be an object with subject, certificate or thumbprint");
+const MAX_NAME: usize = 512;
+const LEEWAY: Duration = Duration::from_secs(60);
+/// Of which only the thumbprint is known: longer than any CA of this project issues for, and what CAs may give at most.
+const LONGEST_CERTIFICATE: Duration = Duration::from_secs(398 * 24 * 3600);
