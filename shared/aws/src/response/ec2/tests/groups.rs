@@ -42,6 +42,14 @@ async fn a_group_that_is_not_there_is_none_and_one_that_cannot_be_read_is_an_err
 }
 
 #[tokio::test]
+async fn an_answer_that_ends_anywhere_before_its_end_is_no_group_with_fewer_rules() {
+    for end in (0..SECOND_PAGE.len()).step_by(29) {
+        let (account, _) = recorded(&[(200, SECOND_PAGE.get(..end).unwrap())]);
+        assert_eq!(account.group("vpc-1", "portcullis-isolated").await, Err(PortError::Timeout), "{end}");
+    }
+}
+
+#[tokio::test]
 async fn a_group_is_made_once_and_making_it_again_is_no_error() {
     let made = "<CreateSecurityGroupResponse><return>true</return><groupId>sg-1</groupId></CreateSecurityGroupResponse>";
     let (account, client) = recorded(&[(200, made), (400, &ec2_error("InvalidGroup.Duplicate"))]);
