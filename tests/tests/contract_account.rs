@@ -11,7 +11,7 @@ use aws_sdk_wafv2::types::{IpAddressVersion, Scope};
 use portcullis_aws::{AccountSettings, AwsAccount, SdkConfig, SnsNotifier};
 use portcullis_response::simulation::{Faults, SimulatedAccount, SimulatedRole, SimulatedUser, World};
 use portcullis_response::{AddressSet, Family, IpSets, Message, Notifier, PortError};
-use portcullis_tests::contract::account::{Things, block_lists, findings, suite, tags};
+use portcullis_tests::contract::account::{Things, block_lists, findings, keys_of_nobody, suite, tags};
 use portcullis_tests::emulators::{Account, Emulator};
 use serde_json::{Value, json};
 
@@ -34,6 +34,7 @@ async fn simulation() {
     let [user, active_key, inactive_key, role, function, bucket, bare_bucket] = names;
     let things = Things { user, active_key, inactive_key, role, function, bucket, bare_bucket };
     suite(&account, &things).await;
+    keys_of_nobody(&account).await;
     block_lists(&account).await;
     findings(&account, "detector", "finding").await;
 }
@@ -58,6 +59,12 @@ async fn block_lists_of_the_waf() {
         };
         block_lists(&AwsAccount::new(&config, settings)).await;
     }
+}
+
+#[tokio::test]
+async fn keys_of_nobody_are_not_found() {
+    let account = Emulator::moto().account();
+    keys_of_nobody(&AwsAccount::new(&account.config().await, settings(&account))).await;
 }
 
 #[tokio::test]
