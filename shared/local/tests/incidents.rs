@@ -29,8 +29,11 @@ use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const INCIDENTS: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("incidents");
 const INDEX: redb::TableDefinition<'_, (u8, i128, &str), ()> = redb::TableDefinition::new("incident_index");
-const ENTRIES: redb::TableDefinition<'_, (u8, [u8; 16]), (i64, &[u8])> =
-    redb::TableDefinition::new("entries");
+const ENTRIES: Table<(u8, [u8; 16])> = Table::new("entries");
+const OBSERVATIONS: Table<([u8; 16], i64, [u8; 16])> = Table::new("observations");
+
+/// When a row ends, and what is sealed of it.
+type Table<K> = redb::TableDefinition<'static, K, (i64, &'static [u8])>;
 
 fn time(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -178,8 +181,6 @@ async fn tampered_rows_are_refused_and_the_rest_works_on() {
 
 #[tokio::test]
 async fn a_tampered_observation_is_an_error_and_no_lower_count() {
-    const OBSERVATIONS: redb::TableDefinition<'_, ([u8; 16], i64, [u8; 16]), (i64, &[u8])> =
-        redb::TableDefinition::new("observations");
     let home = Home::new();
     let store = home.open();
     store.observe(&series(), &[seen(1)], 100, 4_102_444_800).await.unwrap();

@@ -45,7 +45,7 @@ async fn revisions_follow_each_other<S: ProgressStore>(stores: &[S]) {
 }
 
 async fn regions_are_apart<S: ProgressStore>(stores: &[S]) {
-    let [one, other] = ["a", "b"].map(|tail| fresh(tail));
+    let [one, other] = ["a", "b"].map(fresh);
     assert_eq!(pick(stores, 0).save_progress(&one, &progress(1)).await, Ok(()));
     assert_eq!(pick(stores, 0).progress(&other).await, Ok(None));
     assert_eq!(pick(stores, 1).save_progress(&other, &progress(1)).await, Ok(()));
