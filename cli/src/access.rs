@@ -1,6 +1,5 @@
 //! `portcullis access`: who may do what, and which policy says so.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use portcullis_access::{
@@ -140,33 +139,24 @@ fn identities(file: Option<&Path>) -> Result<Identities, Failure> {
     let Some(file) = file else {
         return Identities::shipped().map_err(|e| Failure::usage(format!("shipped identities: {e}")));
     };
-    Identities::parse(&text(file)?).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))
+    Identities::parse(&input::text(file, MAX_FILE)?).map_err(|e| input::wrong(file, &e))
 }
 
 fn policies(folder: Option<&Path>) -> Result<PolicySet, Failure> {
     let Some(folder) = folder else {
         return PolicySet::shipped().map_err(|e| Failure::usage(format!("shipped policies: {e}")));
     };
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .map_err(|e| input::unreadable(folder, &e))?
-        .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "cedar"))
-        .collect();
-    files.sort();
-    if files.is_empty() {
-        return Err(Failure::usage(format!("{}: no policies (*.cedar)", folder.display())));
+    let text = |file: &Path| input::text(file, MAX_FILE);
+    let files = input::folder(folder)?.into_iter().filter(|file| input::ends_with(file, &["cedar"]));
+    let texts = files.map(|file| text(&file)).collect::<Result<Vec<_>, _>>()?;
+    if texts.is_empty() {
+        return Err(input::wrong(folder, &"no policies (*.cedar)"));
     }
-    let texts = files.iter().map(|file| text(file)).collect::<Result<Vec<_>, _>>()?;
     let own_schema = folder.join("schema.cedarschema");
     let schema =
         if own_schema.exists() { text(&own_schema)? } else { PolicySet::shipped_schema().to_owned() };
     PolicySet::parse(&texts.iter().map(String::as_str).collect::<Vec<_>>(), &schema)
-        .map_err(|e| Failure::usage(format!("{}: {e}", folder.display())))
-}
-
-fn text(file: &Path) -> Result<String, Failure> {
-    let bytes = input::read(file, MAX_FILE)?;
-    String::from_utf8(bytes).map_err(|_| Failure::usage(format!("{}: not UTF-8", file.display())))
+        .map_err(|e| input::wrong(folder, &e))
 }
 
 const MAX_FILE: u64 = 256 * 1024;

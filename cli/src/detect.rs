@@ -1,6 +1,5 @@
 //! `portcullis detect`.
 
-use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use portcullis_detection::{Context, Detector, Hit, MemoryState, RuleSet, SHIPPED
 use crate::failure::Failure;
 use crate::input;
 use crate::output::Output;
+use crate::table::printable;
 
 /// Prints a line for every hit of the detection rules on CloudTrail records: event id, time, principal, rule id, title,
 /// severity, ATT&CK techniques, incident type (separated by tabs). Reads log files (plain or gzip), EventBridge
@@ -119,11 +119,6 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     unpacked(file, input::read(file, MAX_FILE_BYTES)?)
 }
 
-/// Names in records are chosen by callers: what would move the cursor or break the line is not printed.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 /// The bytes as they are, or what gzip holds in them.
 fn unpacked(file: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
     if !bytes.starts_with(&GZIP) {
@@ -133,10 +128,7 @@ fn unpacked(file: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
     let read = MultiGzDecoder::new(&*bytes).take(MAX_FILE_BYTES + 1).read_to_end(&mut plain);
     read.map_err(|e| input::unreadable(file, &e))?;
     if plain.len() as u64 > MAX_FILE_BYTES {
-        return Err(Failure::usage(format!(
-            "{}: larger than {MAX_FILE_BYTES} bytes when unpacked",
-            file.display()
-        )));
+        return Err(input::wrong(file, &format_args!("larger than {MAX_FILE_BYTES} bytes when unpacked")));
     }
     Ok(plain)
 }
@@ -154,20 +146,12 @@ fn rules(args: &DetectorArgs) -> Result<RuleSet, Failure> {
 
 /// The rule files of a folder and its subfolders, in the order of their names.
 fn rule_files(folder: &Path) -> Result<Vec<(String, String)>, Failure> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(|e| input::unreadable(folder, &e))? {
-        paths.push(entry.map_err(|e| input::unreadable(folder, &e))?.path());
-    }
-    paths.sort();
     let mut files = Vec::new();
-    for path in paths {
+    for path in input::folder(folder)? {
         if path.is_dir() && !path.is_symlink() {
             files.extend(rule_files(&path)?);
-        } else if path.extension().is_some_and(|e| e == "yml" || e == "yaml") {
-            let bytes = input::read(&path, MAX_RULE_BYTES)?;
-            let yaml =
-                String::from_utf8(bytes).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))?;
-            files.push((path.display().to_string(), yaml));
+        } else if input::ends_with(&path, &["yml", "yaml"]) {
+            files.push((path.display().to_string(), input::text(&path, MAX_RULE_BYTES)?));
         }
     }
     Ok(files)
@@ -175,9 +159,7 @@ fn rule_files(folder: &Path) -> Result<Vec<(String, String)>, Failure> {
 
 fn context(args: &DetectorArgs) -> Result<Context, Failure> {
     let Some(path) = &args.context else { return Ok(Context::default()) };
-    let bytes = input::read(path, MAX_RULE_BYTES)?;
-    let yaml = String::from_utf8(bytes).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))?;
-    Context::parse(&yaml).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))
+    Context::parse(&input::text(path, MAX_RULE_BYTES)?).map_err(|e| input::wrong(path, &e))
 }
 
 /// Largest input file, packed and unpacked.

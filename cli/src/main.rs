@@ -1,10 +1,14 @@
 //! `portcullis`: the stack on a laptop, and its pieces as commands.
 
 mod access;
+mod api;
+mod api_keys;
 mod certs;
 mod config;
 mod detect;
+mod drill;
 mod failure;
+mod incident;
 mod input;
 mod keys;
 mod output;
@@ -13,6 +17,7 @@ mod progress;
 mod respond;
 mod serve;
 mod service;
+mod table;
 mod token;
 mod webhook;
 
@@ -47,6 +52,9 @@ enum Command {
     /// Say who may do what, and why.
     #[command(subcommand)]
     Access(access::Command),
+    /// Make, list and revoke the API keys of a running stack.
+    #[command(subcommand)]
+    ApiKeys(api_keys::Command),
     /// List and rotate the signing keys of a running stack.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -59,8 +67,11 @@ enum Command {
     /// Judge CloudTrail records by the detection rules: one line per hit (event id, time, principal, rule id, title,
     /// severity, ATT&CK techniques, incident type).
     Detect(detect::Args),
-    /// Print what the playbooks would do about what is in these logs and findings: changes nothing.
     Respond(respond::Args),
+    /// List, show, approve and release what was detected and contained.
+    #[command(subcommand)]
+    Incident(incident::Command),
+    Drill(drill::Args),
 }
 
 /// Exit codes: 0 done; 1 done, and the answer is no (a request was refused, a decryption failed); 2 could not be done
@@ -90,10 +101,15 @@ async fn run(command: Command, output: &Output, environment: &Environment) -> Re
         Command::Webhook(command) => webhook::run(command, output, environment).await,
         Command::Pii(command) => pii::run(command, output, environment).await,
         Command::Access(command) => access::run(&command, output),
+        Command::ApiKeys(command) => api_keys::run(&command, output, environment).await,
         Command::Keys(command) => keys::run(&command, output, environment).await,
         Command::Token(command) => token::run(command, output, environment).await,
         Command::Certs(command) => certs::run(command, *output, &portcullis_lambda::SystemClock),
-        Command::Respond(args) => respond::run(&args, output, &portcullis_lambda::SystemClock).await,
+        Command::Respond(args) => {
+            respond::run(&args, output, environment, &portcullis_lambda::SystemClock).await
+        }
+        Command::Incident(command) => incident::run(&command, output, environment).await,
+        Command::Drill(args) => drill::run(&args, output, environment).await,
         Command::Detect(args) => detect::run(&args, output, &portcullis_lambda::SystemClock).await,
     }
 }

@@ -1,8 +1,7 @@
-//! `portcullis respond`: what the playbooks would do about what was seen.
+//! `portcullis respond`: what the playbooks would do about what was seen, or, by a running stack, do.
 
 use std::path::{Path, PathBuf};
 
-use comfy_table::{ContentArrangement, Table, presets};
 use portcullis_base::{Clock, Timestamp};
 use portcullis_detection::{Detector, MemoryState, records};
 use portcullis_response::{
@@ -10,22 +9,33 @@ use portcullis_response::{
 };
 use serde::Serialize;
 
-use crate::detect::{self, DetectorArgs, printable};
+use crate::api::ApiArgs;
+use crate::config::Environment;
+use crate::detect::{self, DetectorArgs};
+use crate::drill;
 use crate::failure::Failure;
+use crate::incident::{self, steps_table};
 use crate::input;
 use crate::output::Output;
+use crate::table::{printable, table};
 
 /// Prints the plan for every incident in these files: which steps, on what, why, and how each is undone. Reads CloudTrail
-/// records as `portcullis detect` does, and GuardDuty findings as EventBridge delivers them, one a file. Changes nothing and
-/// asks no account: tags are unknown, so that steps that they could forbid ask first.
+/// records as `portcullis detect` does, and GuardDuty findings as EventBridge delivers them, one a file.
+///
+/// Without --apply nothing is changed and no account is asked: tags are unknown, so that steps that they could forbid ask
+/// first; exit code 1 where there are incidents. With --apply the events go to a running local stack, whose own rules and
+/// playbooks decide, and what it did is printed; exit code 1 where something could not be done.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  portcullis respond finding.json logs/*.json.gz\n  portcullis respond logs/*.json --playbooks my-playbooks/ --json"
+    after_help = "Example:\n  portcullis respond finding.json logs/*.json.gz\n  portcullis respond logs/*.json --playbooks my-playbooks/ --json\n  portcullis respond finding.json --apply --url http://127.0.0.1:8787"
 )]
 pub(crate) struct Args {
     /// Files with CloudTrail records or findings, or - for standard input.
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// Let a running stack do it: what is in the files is sent to its /events.
+    #[arg(long, conflicts_with_all = ["playbooks", "safety", "rules", "context"])]
+    apply: bool,
     /// Folder of playbooks (*.yml) in place of the shipped ones.
     #[arg(long, value_name = "DIR")]
     playbooks: Option<PathBuf>,
@@ -34,6 +44,8 @@ pub(crate) struct Args {
     safety: Option<PathBuf>,
     #[command(flatten)]
     detector: DetectorArgs,
+    #[command(flatten, next_help_heading = "With --apply")]
+    api: ApiArgs,
 }
 
 /// An incident and what would be done about it.
@@ -51,7 +63,54 @@ struct Planner {
     types: FindingTypes,
 }
 
-pub(crate) async fn run(args: &Args, output: &Output, clock: &impl Clock) -> Result<(), Failure> {
+pub(crate) async fn run(
+    args: &Args,
+    output: &Output,
+    environment: &Environment,
+    clock: &impl Clock,
+) -> Result<(), Failure> {
+    if args.apply { apply(args, output, environment).await } else { plan(args, output, clock).await }
+}
+
+/// Sends the files to the stack and prints what it did.
+async fn apply(args: &Args, output: &Output, environment: &Environment) -> Result<(), Failure> {
+    let api = args.api.connect(environment)?;
+    let (mut unanswered, mut unreadable, mut left) = (0, 0, Vec::new());
+    for file in &args.files {
+        let events = detect::read(file)?;
+        for why in not_read(&events) {
+            unreadable += 1;
+            output.error(&input::wrong(file, &printable(&why)));
+        }
+        let played = drill::send(&api, events).await?;
+        unanswered += played.unanswered;
+        for (incident, answer) in played.incidents.iter().zip(&played.answers) {
+            output.line(answer, || {
+                let title = printable(&incident.signal.title);
+                let (status, severity) = (incident.status, incident.signal.severity);
+                format!("{}  {status}  {severity}\n{title}\n{}", incident.id, steps_table(incident))
+            })?;
+            left.extend(incident::undone(incident));
+        }
+    }
+    match (unreadable, unanswered, &*left) {
+        (0, 0, []) => Ok(()),
+        (0, 0, left) => Err(Failure::refused(format!("not everything could be done: {}", left.join("; ")))),
+        (unreadable, unanswered, _) => {
+            Err(Failure::usage(format!("unreadable: {unreadable}, not answered to their end: {unanswered}")))
+        }
+    }
+}
+
+/// What of the events is neither a finding nor a record.
+fn not_read(events: &[u8]) -> Vec<String> {
+    if Finding::parse(events).is_ok() {
+        return Vec::new();
+    }
+    records(events).filter_map(|record| record.err().map(|e| e.to_string())).collect()
+}
+
+async fn plan(args: &Args, output: &Output, clock: &impl Clock) -> Result<(), Failure> {
     let planner = Planner {
         detector: args.detector.detector()?,
         state: MemoryState::default(),
@@ -69,7 +128,7 @@ pub(crate) async fn run(args: &Args, output: &Output, clock: &impl Clock) -> Res
                 }
                 Err(why) => {
                     unreadable += 1;
-                    output.error(&Failure::usage(format!("{}: {}", file.display(), printable(&why))));
+                    output.error(&input::wrong(file, &printable(&why)));
                 }
             }
         }
@@ -123,9 +182,7 @@ fn print(output: &Output, answer: &Answer) -> Result<(), Failure> {
             signal.happened_at,
             printable(&signal.title),
         );
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_header(["Step", "On", "Is", "Why", "Undone by"]);
+        let mut table = table(&["Step", "On", "Is", "Why", "Undone by"]);
         for step in &plan.steps {
             let is = serde_json::to_value(step.disposition).unwrap_or_default();
             table.add_row([
@@ -152,35 +209,24 @@ fn print(output: &Output, answer: &Answer) -> Result<(), Failure> {
     output.line(answer, text)
 }
 
-fn playbooks(folder: Option<&Path>) -> Result<Playbooks, Failure> {
+/// The playbooks of a folder, or the shipped ones.
+pub(crate) fn playbooks(folder: Option<&Path>) -> Result<Playbooks, Failure> {
     let Some(folder) = folder else {
         return Playbooks::load(PLAYBOOKS).map_err(|e| Failure::usage(format!("shipped playbooks: {e}")));
     };
-    let entries = std::fs::read_dir(folder).map_err(|e| input::unreadable(folder, &e))?;
-    let mut files: Vec<_> = entries
-        .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "yml" || e == "yaml"))
-        .collect();
-    files.sort();
+    let files = input::folder(folder)?.into_iter().filter(|file| input::ends_with(file, &["yml", "yaml"]));
     let texts = files
-        .iter()
-        .map(|file| Ok((file.display().to_string(), text(file)?)))
+        .map(|file| Ok((file.display().to_string(), input::text(&file, MAX_FILE)?)))
         .collect::<Result<Vec<_>, Failure>>()?;
-    Playbooks::load(texts).map_err(|e| Failure::usage(format!("{}: {e}", folder.display())))
+    Playbooks::load(texts).map_err(|e| input::wrong(folder, &e))
 }
 
-fn safety(file: Option<&Path>) -> Result<Safety, Failure> {
+/// The safety rules of a file, or the shipped ones.
+pub(crate) fn safety(file: Option<&Path>) -> Result<Safety, Failure> {
     match file {
         None => Safety::parse(SAFETY).map_err(|e| Failure::usage(e.to_string())),
-        Some(file) => {
-            Safety::parse(&text(file)?).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))
-        }
+        Some(file) => Safety::parse(&input::text(file, MAX_FILE)?).map_err(|e| input::wrong(file, &e)),
     }
-}
-
-fn text(file: &Path) -> Result<String, Failure> {
-    let bytes = input::read(file, MAX_FILE)?;
-    String::from_utf8(bytes).map_err(|_| Failure::usage(format!("{}: not UTF-8", file.display())))
 }
 
 const MAX_FILE: u64 = 256 * 1024;

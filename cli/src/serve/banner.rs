@@ -8,17 +8,29 @@ use super::stack::Stack;
 use crate::failure::Failure;
 use crate::output::Output;
 
-pub(crate) fn started(output: &Output, url: &str, stack: &Stack) -> Result<(), Failure> {
+pub(crate) fn started(
+    output: &Output,
+    url: &str,
+    stack: &Stack,
+    playbooks: Option<&Path>,
+) -> Result<(), Failure> {
     let status = json!({
         "event": "started",
         "url": url,
         "data": stack.data,
+        "account": "simulated",
     });
+    let playbooks = playbooks.map_or_else(
+        || "the shipped playbooks, with dry_run off".to_owned(),
+        |folder| format!("the playbooks of {}", folder.display()),
+    );
     output.line(&status, || {
         format!(
             "Portcullis is up on {url}, data in {}\n\
              For this machine alone. Identities: config/access/identities.yml; whoever holds the root key can say their \
-             secrets.",
+             secrets.\n\
+             Incidents are contained in a SIMULATED AWS account: nothing but this database is changed. It follows \
+             {playbooks}.",
             stack.data.display(),
         )
     })
@@ -48,6 +60,9 @@ pub(crate) fn next_commands(
          {program} keys rotate --url {url}{key}\n  \
          {program} webhook send events/webhook/text.json --url {url}/webhook\n  \
          {program} webhook route events/webhook/batch.json --json\n  \
+         {program} drill --url {url}{key}\n  \
+         {program} incident list --url {url}{key}\n  \
+         {program} respond events/drill/samples/finding.json\n  \
          curl -s {url}/health\n  \
          echo '{{\"subject\":\"+5511987654321\",\"record\":\"r1\",\"fields\":{{\"note\":\"hi\"}}}}' | {program} pii encrypt - --url {url}{key}\n\n\
          Ctrl-C stops it; what was accepted is kept."

@@ -5,11 +5,11 @@ use portcullis_client::Client;
 use reqwest::Method;
 use serde::Serialize;
 
-use super::demo::empty_table;
 use super::stack::Stack;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::service;
+use crate::table;
 use crate::webhook::{client, unreachable_stack};
 
 /// What one caller got.
@@ -82,7 +82,7 @@ async fn status(client: &Client, method: Method, url: &str) -> Result<u16, Failu
 }
 
 fn table(rows: &[Caller]) -> Table {
-    let mut table = empty_table(&[
+    let mut table = table::table(&[
         "Caller",
         "Scopes of its token",
         "GET /conversations/{id}",

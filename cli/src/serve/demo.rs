@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::Table;
 use portcullis_lambda::{ProxyEvent, TextMap};
 use portcullis_webhook::Lane;
 use reqwest::{Client, Method};
@@ -16,6 +16,7 @@ use super::stack::Stack;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::service;
+use crate::table::table;
 use crate::webhook::{HEADER, body_of, client, unreachable_stack};
 
 /// What one sample event led to.
@@ -188,17 +189,13 @@ impl Player<'_> {
 /// The sample requests of `folder`, in order of name; answers and batches from queues are passed over.
 fn sample_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let folder = folder.join("webhook");
-    let entries = std::fs::read_dir(&folder).map_err(|e| crate::input::unreadable(&folder, &e))?;
-    let mut files: Vec<_> = entries
-        .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.ends_with(".json") && !name.ends_with(".expected.json")
-        })
-        .collect();
-    files.sort();
+    let is_sample = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(".json") && !name.ends_with(".expected.json")
+    };
+    let files: Vec<_> = crate::input::folder(&folder)?.into_iter().filter(is_sample).collect();
     if files.is_empty() {
-        return Err(Failure::usage(format!("{}: no sample events", folder.display())));
+        return Err(crate::input::wrong(&folder, &"no sample events"));
     }
     Ok(files)
 }
@@ -224,7 +221,7 @@ fn json_of(text: &str) -> Value {
 }
 
 fn requests_table(rows: &[Played]) -> Table {
-    let mut table = empty_table(&["Sample", "Request", "Status", "Answer", "Queued", "Stored"]);
+    let mut table = table(&["Sample", "Request", "Status", "Answer", "Queued", "Stored"]);
     for row in rows {
         table.add_row([
             row.event.clone(),
@@ -239,16 +236,9 @@ fn requests_table(rows: &[Played]) -> Table {
 }
 
 fn messages_table(rows: &[Message]) -> Table {
-    let mut table = empty_table(&["Sample", "Kind", "Queue", "Conversation", "Class", "Read back"]);
+    let mut table = table(&["Sample", "Kind", "Queue", "Conversation", "Class", "Read back"]);
     for row in rows {
         table.add_row([&row.event, &row.kind, row.queue, &row.conversation, &row.class, &row.read_back]);
     }
-    table
-}
-
-pub(super) fn empty_table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header);
     table
 }

@@ -4,16 +4,15 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use authorizer_function::{
-    ApiKeys, AuthorizerFunction, AuthorizerSettings, Certificate, Grant, IssuerSettings, Issuers, MtlsMode,
-    Parts, Request, Verdict,
+    ApiKeyMode, ApiKeys, AuthorizerFunction, AuthorizerSettings, Certificate, Grant, IssuerSettings, Issuers,
+    MtlsMode, Parts, Request, Verdict,
 };
 use axum::http::request;
-use portcullis_access::{Rates, Roles, RouteAccess, RouteGuard, Routes};
+use portcullis_access::{PolicySet, Rates, Roles, RouteAccess, RouteGuard, Routes};
 use portcullis_base::Problem;
 use portcullis_lambda::{Metrics, ProxyResponse, SystemClock};
 use portcullis_limit::MemoryLimits;
 use portcullis_local::Store;
-use portcullis_secrets::{CacheSettings, CachedSecrets};
 use portcullis_token::{Algorithm, CachePolicy, CachedVerifier, FollowPolicy, RevocationFollower};
 use sts_function::Issuer;
 
@@ -48,12 +47,7 @@ pub(crate) struct Admitted {
 
 impl Gateway {
     /// The gateway of a stack whose tokens come from `issuer`.
-    pub(crate) fn new(
-        stack: &Stack,
-        secrets: LocalSecrets,
-        issuer: &Issuer,
-        mtls: MtlsMode,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn new(stack: &Stack, issuer: &Issuer, mtls: MtlsMode) -> Result<Self, Failure> {
         let wrong = |e: &dyn std::fmt::Display| identity::wrong(e);
         let own = IssuerSettings {
             issuer: issuer.as_str().to_owned(),
@@ -66,17 +60,17 @@ impl Gateway {
             max_lifetime_seconds: Some(900),
             roles: Roles::shipped().map_err(|e| wrong(&e))?.iter().map(|role| role.name.clone()).collect(),
         };
+        let routes = Routes::shipped().and_then(|routes| routes.with(LOCAL_ROUTES)).map_err(|e| wrong(&e))?;
         let issuers = Issuers::new(&own, &[], LEEWAY_SECONDS).map_err(|e| wrong(&e))?;
         let keys = issuers.key_source(LocalJwks(identity::keeper(stack)));
-        let cached = CachedSecrets::new(secrets, SystemClock, CacheSettings::default());
         let parts = Parts::<LocalPorts> {
             verifier: CachedVerifier::new(issuers.verifier(), keys, SystemClock, KEYS),
             issuers,
             revocations: RevocationFollower::new(stack.store.clone(), SystemClock, FollowPolicy::default()),
             replay: stack.store.clone(),
-            api_keys: ApiKeys::new(stack.store.clone(), cached, API_KEY_SECRET, SystemClock),
+            api_keys: ApiKeys::with_hasher(stack.store.clone(), identity::hasher(&stack.root)?, SystemClock),
             identities: stack.identities.clone(),
-            guard: RouteGuard::shipped().map_err(|e| wrong(&e))?,
+            guard: RouteGuard::new(PolicySet::shipped().map_err(|e| wrong(&e))?, routes.clone()),
             rates: Rates::shipped().map_err(|e| wrong(&e))?,
             limiter: identity::limiter("api"),
             auditor: identity::auditor(stack, "authorizer"),
@@ -84,11 +78,11 @@ impl Gateway {
             metrics: Metrics::off("authorizer"),
             settings: AuthorizerSettings {
                 mtls,
+                api_keys: ApiKeyMode::Alternative,
                 public_url: Some(issuer.as_str().to_owned()),
                 ..AuthorizerSettings::default()
             },
         };
-        let routes = Routes::shipped().map_err(|e| wrong(&e))?;
         Ok(Self { routes, authorizer: AuthorizerFunction::new(parts), url: issuer.as_str().to_owned() })
     }
 
@@ -146,6 +140,10 @@ fn context(grant: Grant) -> Vec<(Cow<'static, str>, Cow<'static, str>)> {
     std::iter::once(principal).chain(rest).collect()
 }
 
+/// What EventBridge does in AWS.
+const LOCAL_ROUTES: &str =
+    "version: 1\nroutes:\n  - {method: POST, path: /events, action: 'manage:incidents'}\n";
+
 const LEEWAY_SECONDS: u8 = 5;
 /// The keys are in the database beside: a key that was taken out is heard of at once.
 const KEYS: CachePolicy = CachePolicy {
@@ -153,8 +151,6 @@ const KEYS: CachePolicy = CachePolicy {
     stale: Duration::from_secs(30),
     min_interval: Duration::from_secs(1),
 };
-/// API keys are off here: nobody has one.
-const API_KEY_SECRET: &str = "portcullis/api-keys";
 
 const UNAUTHORIZED: Problem =
     Problem::new(401, "unauthorized", "A valid access token is needed: see portcullis token get");

@@ -25,8 +25,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use webhook_function::{HandlerSettings, WebhookFunction};
 
+use super::events;
 use super::gateway::{Admitted, Gateway};
 use super::identity;
+use super::response::Responders;
 use super::secrets::{LocalSecrets, WEBHOOK_SECRET};
 use super::stack::{LocalPorts, Stack};
 use super::tls;
@@ -38,6 +40,7 @@ pub(crate) struct Server {
     pii: PiiFunction<LocalPorts>,
     sts: StsFunction<LocalPorts>,
     gateway: Gateway,
+    responders: Arc<Responders>,
     store: Store,
     wrapper: portcullis_local::LocalKeyWrapper,
     /// Bodies in memory at once are bounded by this many times [`MAX_BODY`].
@@ -50,6 +53,7 @@ impl Server {
         secrets: LocalSecrets,
         sts: StsFunction<LocalPorts>,
         gateway: Gateway,
+        responders: Arc<Responders>,
     ) -> Self {
         let webhook = webhook_function::Parts {
             secrets: CachedSecrets::new(secrets, SystemClock, CacheSettings::default()),
@@ -65,6 +69,7 @@ impl Server {
             pii: stack.pii(),
             sts,
             gateway,
+            responders,
             store: stack.store.clone(),
             wrapper: stack.wrapper.clone(),
             slots: Semaphore::new(MAX_AT_ONCE),
@@ -128,6 +133,9 @@ async fn route(server: &Server, request: Request<Body>) -> Result<ProxyResponse,
         .await
         .map_err(|e| if e.downcast_ref::<LengthLimitError>().is_some() { TOO_LARGE } else { BROKEN_OFF })?;
     let body = body.to_bytes();
+    if path == "/events" {
+        return events::receive(&server.responders, &body).await;
+    }
     let query = query(head.uri.query().unwrap_or_default());
     let event = event(head.method.as_str(), path, &head.headers, &query, &body, admitted, certificate);
     Ok(match path {
@@ -136,6 +144,9 @@ async fn route(server: &Server, request: Request<Body>) -> Result<ProxyResponse,
             server.webhook.handle_request(&event, deadline).await
         }
         _ if path.starts_with("/sts/") || PUBLISHED.contains(&path) => server.sts.answer(&event).await,
+        _ if path == "/incidents" || path.starts_with("/incidents/") => {
+            server.responders.guardduty.answer(&event).await
+        }
         _ => server.pii.answer(&event).await,
     })
 }

@@ -27,6 +27,7 @@ pub(crate) type LocalKeeper = KeyKeeper<Store, SealedKeys<Store, LocalSealer>, S
 
 impl sts_function::Ports for LocalPorts {
     type Secrets = Store;
+    type ApiKeys = Store;
     type Lockouts = Store;
     type Families = Store;
     type Revocations = Store;
@@ -52,6 +53,7 @@ pub(crate) fn token_service(
     let parts = Parts::<LocalPorts> {
         identities: stack.identities.clone(),
         secrets: store(),
+        api_keys: store(),
         hasher: hasher(&stack.root)?,
         lockouts: store(),
         families: store(),
@@ -137,22 +139,14 @@ pub(crate) fn limiter(namespace: &'static str) -> LeasedLimiter<MemoryLimits, Sy
 pub(crate) fn identities(file: Option<&Path>) -> Result<Identities, Failure> {
     match file {
         None => Identities::shipped().map_err(|e| wrong(&e)),
-        Some(file) => Identities::parse(&text(file)?).map_err(|e| in_file(file, &e)),
+        Some(file) => Identities::parse(&input::text(file, MAX_FILE)?).map_err(|e| input::wrong(file, &e)),
     }
 }
 
 /// The issuers of users of a file; without one there is none.
 pub(crate) fn user_issuers(file: Option<&Path>) -> Result<Vec<UserIssuer>, Failure> {
     let Some(file) = file else { return Ok(Vec::new()) };
-    parse_user_issuers(&text(file)?).map_err(|e| in_file(file, &e))
-}
-
-fn text(file: &Path) -> Result<String, Failure> {
-    String::from_utf8(input::read(file, MAX_FILE)?).map_err(|e| in_file(file, &e))
-}
-
-fn in_file(file: &Path, error: &dyn std::fmt::Display) -> Failure {
-    Failure::usage(format!("{}: {error}", file.display()))
+    parse_user_issuers(&input::text(file, MAX_FILE)?).map_err(|e| input::wrong(file, &e))
 }
 
 pub(crate) fn hasher(root: &RootKey) -> Result<SecretHasher, Failure> {

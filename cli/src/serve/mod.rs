@@ -3,9 +3,12 @@
 mod banner;
 mod callers;
 mod demo;
+mod events;
 mod gateway;
 mod http;
 mod identity;
+mod incidents;
+mod response;
 mod secrets;
 mod stack;
 mod tls;
@@ -13,6 +16,7 @@ mod worker;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use portcullis_lambda::LogFormat;
 use tokio::net::TcpListener;
@@ -24,13 +28,17 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 use self::gateway::Gateway;
+use self::response::{Responders, ResponseArgs};
 use self::tls::TlsArgs;
 
 pub(crate) use secrets::SecretArgs;
 pub(crate) use stack::{DataArgs, LocalPorts, Stack};
 
-/// Starts the webhook validator, its queues, the PII consumer and the PII endpoints over an embedded database, and
-/// stays up until Ctrl-C. What was accepted survives a crash.
+/// Starts the webhook validator, its queues, the PII consumer and endpoints, the token service, the authorizer and both
+/// incident responders over an embedded database, and stays up until Ctrl-C. What was accepted survives a crash.
+///
+/// The responders act on a SIMULATED AWS account, kept in the same database: it has every user, role, instance, function and
+/// bucket that an event names (POST /events), and no call leaves this machine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  portcullis serve --data ./data --port 8787\n  portcullis serve --demo")]
 pub(crate) struct Args {
@@ -55,6 +63,8 @@ pub(crate) struct Args {
     data: DataArgs,
     #[command(flatten)]
     secrets: SecretArgs,
+    #[command(flatten)]
+    response: ResponseArgs,
 }
 
 pub(crate) async fn run(args: Args, output: &Output, environment: &Environment) -> Result<(), Failure> {
@@ -69,21 +79,23 @@ pub(crate) async fn run(args: Args, output: &Output, environment: &Environment) 
     let address = listener.local_addr().map_err(|e| Failure::usage(format!("port {}: {e}", args.port)))?;
 
     let (stop, stopped) = watch::channel(false);
-    let workers = worker::start(&stack, &stopped);
+    let responders = Arc::new(Responders::new(&stack, &args.response, &args.secrets, environment)?);
+    responders.take_over().await?;
+    let workers = worker::start(&stack, &responders, &stopped);
     identity::register_clients(&stack).await?;
     let tls = args.tls.server()?;
     let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
     let issuer = identity::issuer(&url)?;
     let sts =
         identity::token_service(&stack, &issuer, identity::user_issuers(args.user_issuers.as_deref())?)?;
-    let gateway = Gateway::new(&stack, args.secrets.source(environment)?, &issuer, args.tls.mode())?;
+    let gateway = Gateway::new(&stack, &issuer, args.tls.mode())?;
     let server = tokio::spawn(http::serve(
         listener,
-        stack.server(secrets, sts, gateway),
+        stack.server(secrets, sts, gateway, responders),
         tls.clone(),
         stopped.clone(),
     ));
-    banner::started(output, &url, &stack)?;
+    banner::started(output, &url, &stack, args.response.own_playbooks())?;
     let shown = async {
         if args.demo {
             let secret = args.secrets.webhook(environment).await?;
@@ -91,6 +103,7 @@ pub(crate) async fn run(args: Args, output: &Output, environment: &Environment) 
             if let Some(conversation) = &conversation {
                 callers::show(output, &url, &stack, conversation).await?;
             }
+            incidents::show(output, &url, &stack).await?;
             let root_key = args.data.root_key();
             banner::next_commands(output, &url, &environment.program, root_key, conversation.as_deref())?;
         }

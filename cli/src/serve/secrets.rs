@@ -93,7 +93,10 @@ impl SecretArgs {
             (format!("{SECRET_PREFIX}PORTCULLIS_WEBHOOK{version}"), value.to_owned())
         });
         let own = &environment.secrets;
-        let pairs = if own.is_empty() { development.to_vec() } else { own.clone() };
+        // The development secrets are those of somebody who has none of the webhook's own.
+        let besides = |(name, _): &(String, String)| name.starts_with(NOTIFICATION_VARIABLE);
+        let development = if own.iter().all(besides) { development.to_vec() } else { Vec::new() };
+        let pairs = development.into_iter().chain(own.clone()).collect::<Vec<_>>();
         Ok(LocalSecrets::Environment(EnvSecrets::from_pairs(SECRET_PREFIX, pairs)))
     }
 
@@ -108,6 +111,11 @@ impl SecretArgs {
 
 /// Name of the webhook's secret.
 pub(crate) const WEBHOOK_SECRET: &str = "portcullis/webhook";
+
+/// Name of the secret that messages about incidents are signed with.
+pub(crate) const NOTIFICATION_SECRET: &str = "portcullis/notifications";
+/// The same in the environment.
+const NOTIFICATION_VARIABLE: &str = "PORTCULLIS_SECRET_PORTCULLIS_NOTIFICATIONS";
 
 const DEVELOPMENT: &str = include_str!("../../../config/dev/webhook-secret.json");
 const DEVELOPMENT_PREVIOUS: &str = include_str!("../../../config/dev/webhook-secret.previous.json");

@@ -14,6 +14,7 @@ use sts_function::StsFunction;
 use super::gateway::Gateway;
 use super::http::Server;
 use super::identity;
+use super::response::Responders;
 use super::secrets::LocalSecrets;
 use crate::config::Environment;
 use crate::failure::Failure;
@@ -122,8 +123,9 @@ impl Stack {
         secrets: LocalSecrets,
         sts: StsFunction<LocalPorts>,
         gateway: Gateway,
+        responders: Arc<Responders>,
     ) -> Server {
-        Server::new(self, secrets, sts, gateway)
+        Server::new(self, secrets, sts, gateway, responders)
     }
 
     /// Whoever opens the data folder himself: he holds its root key, and nothing is between him and what it opens.

@@ -1,4 +1,4 @@
-//! The consumers: what Lambda's event source mapping does in AWS.
+//! The consumers and the upkeep: what Lambda's event source mapping and the schedule do in AWS.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use portcullis_webhook::Lane;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::response::Responders;
 use super::stack::{LocalPorts, Stack};
 
 /// The running consumers.
@@ -24,12 +25,13 @@ impl Workers {
     }
 }
 
-/// Starts a consumer for each queue.
-pub(crate) fn start(stack: &Stack, stopped: &watch::Receiver<bool>) -> Workers {
+/// Starts a consumer for each queue, and the upkeep of incidents.
+pub(crate) fn start(stack: &Stack, responders: &Arc<Responders>, stopped: &watch::Receiver<bool>) -> Workers {
     let function = Arc::new(stack.pii());
-    let workers = [Lane::Text, Lane::Media]
+    let consumers = [Lane::Text, Lane::Media]
         .map(|lane| tokio::spawn(keep(lane, stack.store.clone(), Arc::clone(&function), stopped.clone())));
-    Workers(workers.into())
+    let upkeep = tokio::spawn(Arc::clone(responders).keep_up(stopped.clone()));
+    Workers(consumers.into_iter().chain([upkeep]).collect())
 }
 
 /// Runs a consumer, and another when one panics: what it had in hand is handed out again after its visibility timeout.

@@ -146,9 +146,17 @@ impl Routes {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(yaml: &str) -> Result<Self, FileError> {
+        Self(Vec::new()).with(yaml)
+    }
+
+    /// The same routes and those of another file of this form: what one place has besides.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with the file, or with both together.
+    pub fn with(self, yaml: &str) -> Result<Self, FileError> {
         let file: RoutesFile = file::read(yaml)?;
         file::check_version(file.version)?;
-        let mut routes: Vec<Route> = Vec::with_capacity(file.routes.len());
+        let Self(mut routes) = self;
         for RouteEntry { method, path, action, public } in file.routes {
             let access = match (action, public) {
                 (Some(action), false) => RouteAccess::Action(action),
@@ -295,6 +303,23 @@ mod tests {
         ] {
             let found = routes.find(method, path).map(ToString::to_string);
             assert_eq!(found.as_deref(), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn routes_that_are_added_are_held_to_those_that_are_there() {
+        let more = |path: &str| {
+            format!("version: 1\nroutes:\n  - {{method: POST, path: '{path}', action: 'read:a'}}\n")
+        };
+        let both = Routes::shipped().unwrap().with(&more("/events")).unwrap();
+        assert_eq!(both.find("POST", "/events").map(ToString::to_string).as_deref(), Some("POST /events"));
+        assert_eq!(
+            both.find("GET", "/incidents").map(ToString::to_string).as_deref(),
+            Some("GET /incidents")
+        );
+        assert_eq!(Routes::shipped().unwrap().find("POST", "/events"), None);
+        for path in ["/incidents/{x}/approve", "/sts/rotate-keys"] {
+            assert!(Routes::shipped().unwrap().with(&more(path)).is_err(), "{path}");
         }
     }
 

@@ -134,6 +134,13 @@ impl Playbooks {
         self.books.get(&incident).unwrap_or(&self.generic)
     }
 
+    /// The same playbooks with dry run off: for an account that is only simulated. What asks for approval still does.
+    #[must_use]
+    pub fn without_dry_run(mut self) -> Self {
+        self.books.values_mut().chain([&mut self.generic]).for_each(|book| book.dry_run = false);
+        self
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Playbook> {
         self.books.values().chain([&self.generic])

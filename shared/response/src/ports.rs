@@ -95,7 +95,8 @@ pub struct PublicAccessBlock {
 }
 
 /// A WAF IP set as read: a write needs the token of the read before it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AddressSet {
     /// CIDRs.
     pub addresses: BTreeSet<String>,
@@ -104,7 +105,8 @@ pub struct AddressSet {
 }
 
 /// A finding as GuardDuty keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FindingState {
     /// Whether it is archived.
     pub archived: bool,

@@ -5,6 +5,7 @@
 //! share one `fsync`; a request is answered after it. What is read comes straight from the file, and who gets which
 //! message next is decided in memory ([`index`]), so receiving costs no transaction at all.
 
+mod account;
 mod audit;
 mod claims;
 mod correlation;
@@ -39,6 +40,7 @@ use crate::RootKey;
 use shared::Shared;
 use writer::{Batch, Envelope, Job, Task};
 
+pub use account::{KeptWorld, LocalAccount};
 pub use audit::AuditPage;
 pub use dead_letters::DeadLetterEntry;
 pub use open::OpenError;

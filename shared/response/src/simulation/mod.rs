@@ -1,15 +1,17 @@
-//! A small account that exists only in memory, with everything that can go wrong: for drills without an account, and for
-//! the tests of every step.
+//! A small account that exists only here: for drills without an account, wherever its state is kept ([`Keeper`]), and, in
+//! memory with everything that can go wrong, for the tests of every step.
 
 mod account;
 mod faults;
+mod keeper;
 mod world;
 
 use portcullis_base::Timestamp;
 use portcullis_detection::IncidentType;
 
-pub use account::SimulatedAccount;
+pub use account::Simulation;
 pub use faults::{Fault, Faults, Faulty, Inbox, NoWait};
+pub use keeper::{FaultyWorld, Keeper, SimulatedAccount};
 pub use world::{SimulatedGroup, SimulatedInstance, SimulatedRole, SimulatedUser, World};
 
 use crate::severity::Band;

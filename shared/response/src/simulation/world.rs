@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
+use crate::incident::IncidentId;
 use crate::ports::{AddressSet, FindingState, PublicAccessBlock, Rule};
-use crate::target::Family;
+use crate::target::{Family, Target};
 
 /// The whole account: comparable, so that a test can say that it is as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct World {
     /// IAM users by name.
     pub users: BTreeMap<String, SimulatedUser>,
@@ -29,7 +33,8 @@ pub struct World {
 }
 
 /// An IAM user.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SimulatedUser {
     /// Access keys, and whether each is active.
     pub keys: BTreeMap<String, bool>,
@@ -42,7 +47,8 @@ pub struct SimulatedUser {
 }
 
 /// An IAM role.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SimulatedRole {
     /// Inline policies.
     pub policies: BTreeMap<String, String>,
@@ -51,7 +57,8 @@ pub struct SimulatedRole {
 }
 
 /// An instance.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SimulatedInstance {
     /// Its VPC.
     pub vpc: String,
@@ -68,7 +75,8 @@ pub struct SimulatedInstance {
 }
 
 /// A security group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SimulatedGroup {
     /// Its VPC.
     pub vpc: String,
@@ -79,6 +87,56 @@ pub struct SimulatedGroup {
 }
 
 impl World {
+    /// An account with nothing in it but two empty block lists.
+    pub fn empty() -> Self {
+        let set = || AddressSet { addresses: BTreeSet::new(), lock_token: "0".to_owned() };
+        Self { sets: [(Family::V4, set()), (Family::V6, set())].into(), ..Self::default() }
+    }
+
+    /// Adds a target as an account might have it, unless it is there: a user with an active key and a console password, an
+    /// instance with an interface and a volume. `key`: the id of the user's access key, where one was seen. Whether
+    /// there is such a thing now: beyond 10 000 things none is added.
+    pub fn furnish(&mut self, target: &Target, key: Option<&str>) -> bool {
+        let room = self.things() < MAX_THINGS;
+        match target {
+            Target::User { name } => {
+                let known = self.users.len();
+                let user = room_in(&mut self.users, name, room, || SimulatedUser {
+                    keys: [(key.map_or_else(|| made_up("AKIA", name, 16), str::to_owned), true)].into(),
+                    login: Some(false),
+                    ..SimulatedUser::default()
+                });
+                user && (self.users.len() > known || self.add_key(name, key))
+            }
+            Target::Role { name, managed: false } => room_in(&mut self.roles, name, room, Default::default),
+            Target::Instance { id } => room_in(&mut self.instances, id, room, || SimulatedInstance {
+                vpc: "vpc-simulated".to_owned(),
+                interfaces: [(made_up("eni-", id, 17), vec!["sg-simulated".to_owned()])].into(),
+                volumes: [made_up("vol-", id, 17)].into(),
+                ..SimulatedInstance::default()
+            }),
+            Target::Function { name } => room_in(&mut self.functions, name, room, Default::default),
+            Target::Bucket { name } => room_in(&mut self.buckets, name, room, Default::default),
+            Target::Finding { id, .. } => room_in(&mut self.findings, id, room, Default::default),
+            _ => false,
+        }
+    }
+
+    fn things(&self) -> usize {
+        let named = self.users.len() + self.roles.len() + self.instances.len();
+        named + self.functions.len() + self.buckets.len() + self.findings.len()
+    }
+
+    /// A key that was seen with a user: an active one, unless the user has as many as IAM allows.
+    fn add_key(&mut self, user: &str, key: Option<&str>) -> bool {
+        if let (Some(user), Some(key)) = (self.users.get_mut(user), key)
+            && user.keys.len() < MAX_KEYS
+        {
+            user.keys.entry(key.to_owned()).or_insert(true);
+        }
+        true
+    }
+
     /// An account with one of everything: user `ana`, role `app`, instance `i-web` with two interfaces and two volumes in
     /// an Auto Scaling group, function `resize`, bucket `reports`, both block lists, one finding.
     pub fn example() -> Self {
@@ -127,5 +185,84 @@ impl World {
         world.findings.values_mut().for_each(|finding| finding.comment = None);
         world.sets.values_mut().for_each(|set| set.lock_token.clear());
         world
+    }
+}
+
+/// Whether it is there now.
+fn room_in<V>(all: &mut BTreeMap<String, V>, name: &str, room: bool, make: impl FnOnce() -> V) -> bool {
+    if !all.contains_key(name) && room {
+        all.insert(name.to_owned(), make());
+    }
+    all.contains_key(name)
+}
+
+/// An id of AWS's form that follows from a name.
+fn made_up(prefix: &str, name: &str, digits: usize) -> String {
+    let digest = IncidentId::of(name);
+    let digits: String = digest.as_str().chars().skip(4).take(digits).collect();
+    if prefix == "AKIA" { format!("AKIA{}", digits.to_uppercase()) } else { format!("{prefix}{digits}") }
+}
+
+const MAX_THINGS: usize = 10_000;
+
+/// Source: IAM User Guide, "IAM and AWS STS quotas": access keys assigned to an IAM user.
+const MAX_KEYS: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> Target {
+        Target::User { name: name.to_owned() }
+    }
+
+    #[test]
+    fn what_an_event_names_is_there_afterwards_and_stays_as_it_is() {
+        let mut world = World::empty();
+        for (target, expected) in [
+            (user("ana"), true),
+            (Target::role("app"), true),
+            (Target::Instance { id: "i-1".into() }, true),
+            (Target::Function { name: "f".into() }, true),
+            (Target::Bucket { name: "b".into() }, true),
+            (Target::Finding { detector: "d".into(), id: "x".into() }, true),
+            (Target::Root { account: "111122223333".into() }, false),
+            (Target::role("arn:aws:iam::1:role/aws-service-role/x/AWSServiceRoleForX"), false),
+        ] {
+            assert_eq!(world.furnish(&target, None), expected, "{target}");
+        }
+        world.users.get_mut("ana").unwrap().keys.values_mut().for_each(|active| *active = false);
+        let before = world.clone();
+        assert!(world.furnish(&user("ana"), None));
+        assert_eq!(world, before);
+    }
+
+    #[test]
+    fn a_user_has_the_key_that_was_seen() {
+        let mut world = World::empty();
+        world.furnish(&user("ana"), Some("AKIA1"));
+        assert_eq!(world.users["ana"].keys, [("AKIA1".to_owned(), true)].into());
+        world.furnish(&user("ana"), Some("AKIA2"));
+        world.furnish(&user("ana"), Some("AKIA3"));
+        assert_eq!(world.users["ana"].keys.len(), 2, "IAM allows two");
+        world.furnish(&user("bob"), None);
+        let made_up: Vec<_> = world.users["bob"].keys.keys().collect();
+        assert!(made_up[0].starts_with("AKIA") && made_up[0].len() == 20, "{made_up:?}");
+    }
+
+    #[test]
+    fn an_account_grows_to_a_bound() {
+        let mut world = World::empty();
+        for n in 0..MAX_THINGS {
+            assert!(world.furnish(&Target::Bucket { name: n.to_string() }, None));
+        }
+        assert!(!world.furnish(&user("one-more"), None));
+        assert!(world.furnish(&Target::Bucket { name: "7".into() }, None), "what is there is there");
+    }
+
+    #[test]
+    fn a_state_is_read_back_as_it_was_written() {
+        let text = serde_json::to_string(&World::example()).unwrap();
+        assert_eq!(serde_json::from_str::<World>(&text).unwrap(), World::example());
     }
 }
