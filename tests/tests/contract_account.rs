@@ -72,7 +72,8 @@ async fn a_block_list_that_is_gone_or_not_set_is_told() {
     let account = Emulator::moto().account();
     let config = account.config().await;
     let arn = set(&config, &Scope::Regional, IpAddressVersion::Ipv4).await;
-    let gone = format!("{}00000000-0000-4000-8000-000000000000", &arn[..arn.len() - 36]);
+    let (set_of_that_name, _) = arn.rsplit_once('/').unwrap();
+    let gone = format!("{set_of_that_name}/00000000-0000-4000-8000-000000000000");
     let read = async |block_list_v4: Option<&str>| {
         let settings =
             AccountSettings { block_list_v4: block_list_v4.map(str::to_owned), ..settings(&account) };
