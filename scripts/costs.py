@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RATES = (1, 100, 10_000)
 MINUTES, HOURS, DAYS = 43_800, 730, 30.4
 DEFAULTS = {"waf": True, "cloudfront": False, "shield": False, "vpc": False, "cache": False, "kms_signing": False,
-            "cloudtrail": True, "guardduty": False, "config": False, "alarms": True}  # fmt: skip
+            "cloudtrail": True, "response": True, "guardduty": False, "config": False, "alarms": True}  # fmt: skip
 GB = 1_000_000_000
 
 
@@ -60,6 +60,18 @@ def bill(prices, usage, rate, on):
         }
         size = sum(s * usage["memory_mb"][f] / 1024 for f, s in seconds.items()) * each["lambda_gb_second"]
         return size + (messages + consumed + 2 * reads) * each["lambda_request"]
+
+    def response():
+        what, events = usage["response"], usage["trail_events_a_month"]
+        judged = events * what["event_ms"] + what["audits_a_month"] * what["audit_ms"]
+        kept = what["upkeeps_a_month"] * what["upkeep_ms"]
+        milliseconds = {"cloudtrail-responder": judged, "guardduty-responder": kept}
+        size = sum(ms / 1000 * usage["memory_mb"][f] / 1024 for f, ms in milliseconds.items()) * each["lambda_gb_second"]
+        calls = events + what["audits_a_month"] + what["upkeeps_a_month"]
+        # The audit reads and writes each region's progress; upkeep asks both indexes.
+        units = what["audits_a_month"] * 2 * (each["dynamodb_read_unit"] + each["dynamodb_write_unit"] * 2)
+        units += what["upkeeps_a_month"] * 2 * each["dynamodb_read_unit"]
+        return size + calls * each["lambda_request"] + units
 
     def queue():
         # Sent, received and deleted in batches; empty receives of an idle queue.
@@ -119,6 +131,7 @@ def bill(prices, usage, rate, on):
         "Shield Advanced": monthly["shield_advanced"] if on["shield"] else 0,
         "VPC endpoints": network() if on["vpc"] else 0,
         "Valkey": 2 * monthly["cache_node"] if on["cache"] else 0,
+        "Incident response": response() if on["response"] else 0,
         "GuardDuty": usage["trail_events_a_month"] * each["guardduty_event"] if on["guardduty"] else 0,
         "Config": usage["config_changes_a_month"] * each["config_item"]
         + usage["config_evaluations_a_month"] * each["config_evaluation"] if on["config"] else 0,

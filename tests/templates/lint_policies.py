@@ -20,12 +20,13 @@ NAMES = {
     "Bucket": "arn:aws:s3:::portcullis-claims-{a}-us-east-1",
     "Secret": "arn:aws:secretsmanager:us-east-1:{a}:secret:portcullis/{n}-AbCdEf",
     "Key": "arn:aws:kms:us-east-1:{a}:key/11111111-2222-3333-4444-555555555555",
+    "Topic": "arn:aws:sns:us-east-1:{a}:portcullis-alerts",
     "Bus": "arn:aws:events:us-east-1:{a}:event-bus/siem",
     "Function": "arn:aws:lambda:us-east-1:{a}:function:portcullis-{n}",
 }
 SWITCHES = [
     ("infra/roles.yaml", {"AttachVpc": "true", "KmsSigning": signs, "ApiKeys": "required"}) for signs in ("true", "false")
-] + [("infra/ai-role.yaml", {}), ("infra/network.yaml", {}), ("infra/api.yaml", {}), ("infra/detection.yaml", {"CloudTrail": "true"})]
+] + [("infra/response-roles.yaml", {"BlockLists": lists}) for lists in ("regional", "global")] + [("infra/ai-role.yaml", {}), ("infra/network.yaml", {}), ("infra/api.yaml", {}), ("infra/detection.yaml", {"CloudTrail": "true"})]
 
 # (tool, finding, policy or role): reason.
 EXEMPT = {
@@ -34,6 +35,8 @@ EXEMPT = {
     ("parliament", "UNKNOWN_CONDITION_FOR_ACTION", "InterfacePolicy"): "lambda:SourceFunctionArn is there for every call of a function's code",
     ("parliament", "RESOURCE_MISMATCH", "StsRole"): "an alias has no tags: key and alias are two statements, one with the tag",
     ("parliament", "RESOURCE_MISMATCH", "RotationRole"): "the same",
+    ("parliament", "RESOURCE_MISMATCH", "CloudtrailResponderRole"): "a snapshot is made with a tag and of a volume, which gets none: two statements, one with the tag",
+    ("parliament", "RESOURCE_MISMATCH", "GuarddutyResponderRole"): "the same",
     ("parliament", "RESOURCE_MISMATCH", "Role"): "foundation models alone, as in the source document",
 }
 

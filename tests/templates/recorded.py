@@ -17,7 +17,7 @@ import yaml
 
 HERE = pathlib.Path(__file__).parent
 STACK = "portcullis"
-ARN = re.compile("^arn:aws:(kms|secretsmanager):us-east-1:[0-9]{12}:")
+ARN = re.compile("^arn:aws:(kms|secretsmanager|iam|ec2|lambda|autoscaling|guardduty|wafv2):(us-east-1)?:([0-9]{12})?:")
 
 
 def main():
@@ -104,12 +104,10 @@ def statements(iam, role):
 
 
 def of_roles(cloudformation):
-    """The ARNs that the stack of roles got."""
-    for stack in cloudformation.describe_stacks()["Stacks"]:
-        parameters = {p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", [])}
-        if "SubjectKeysTableArn" in parameters:
-            return parameters
-    sys.exit("recorded: no stack of roles")
+    """The ARNs that the stacks of roles got."""
+    stacks = [{p["ParameterKey"]: p["ParameterValue"] for p in s.get("Parameters", [])} for s in cloudformation.describe_stacks()["Stacks"]]
+    known = [parameters for parameters in stacks if {"SubjectKeysTableArn", "IncidentsTableArn"} & set(parameters)]
+    return {name: value for parameters in known for name, value in parameters.items()}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,11 @@ def functions():
     return sorted(path.parent.parent.name for path in (ROOT / "functions").glob("*/src/main.rs"))
 
 
+def logical(function):
+    """The first part of the function's names in the templates."""
+    return "".join(word.capitalize() for word in function.split("-"))
+
+
 def rust(folder):
     """The text of the sources under `folder`, without comments and without their unit tests."""
     texts = []
@@ -39,6 +44,8 @@ def settings(function):
         text += rust("shared/lambda/src/audit.rs")
     if "LimitsConfig::read" in text:
         text += rust("shared/lambda/src/limits.rs")
+    if "ResponseConfig::read" in text:
+        text += rust("shared/lambda/src/response_settings.rs") + rust("shared/lambda/src/audit.rs")
     if "SigningConfig::read" in text:
         text += rust("shared/lambda/src/signing.rs")
     read = {name for _, name in READ.findall(text)}
@@ -54,6 +61,9 @@ def metrics(function):
     by its name.
     """
     text = rust(f"functions/{function}/src")
+    # What both responders emit of incidents.
+    if "IncidentDesk" in text:
+        text += rust("shared/lambda/src/desk.rs")
     helpers = dict(re.findall(r"fn (\w+)\([^)]*\) -> Reading \{\s*Reading::\w+\(\s*\"(\w+)\"", text))
     found = {}
     for call in calls(text, ".emit("):
@@ -68,6 +78,13 @@ def metrics(function):
         if "eadings" in call:
             for name in re.findall(r"Reading::\w+\(\s*\"(\w+)\"", around):
                 found.setdefault(name, set()).add(dimensions)
+        # Of incidents, the desk emits what its readings are, without further dimensions.
+        if "work.readings()" in call:
+            for name in re.findall(r'"((?:Incidents|Approvals|TimeTo)[A-Z]\w+)"', rust("shared/lambda/src/incidents.rs")):
+                found.setdefault(name, set()).add(())
+        if call in ("&readings(&received)", "&all"):
+            for name in re.findall(r"Reading::\w+\(\s*\"(\w+)\"", text[: text.index(call)] + text[text.rindex("fn readings(") :]):
+                found.setdefault(name, set()).add(())
         for helper, name in helpers.items():
             if re.search(rf"\b{helper}\(", call):
                 found.setdefault(name, set()).add(dimensions)

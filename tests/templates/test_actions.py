@@ -5,18 +5,26 @@ import re
 import pytest
 import yaml
 
-from sources import functions, rust, strip
+from sources import functions, logical, rust, strip
 from stack import ROOT, Stack, Template, listed, policies
 
 LIST = yaml.safe_load((ROOT / "tests/templates/actions.yml").read_text())
-OFF = {"AttachVpc": "false", "KmsSigning": "false", "ApiKeys": "off", "AuditBusArn": ""}
-ARN = re.compile("^arn:aws:(kms|secretsmanager):us-east-1:111122223333:")
+OFF = {
+    "infra/roles.yaml": {"AttachVpc": "false", "KmsSigning": "false", "ApiKeys": "off", "AuditBusArn": ""},
+    "infra/response-roles.yaml": {"AuditBusArn": "", "WebhookSecretArn": "", "BlockLists": ""},
+}
+RESPONDERS = {"cloudtrail-responder", "guardduty-responder"}
+ARN = re.compile("^arn:aws:(kms|secretsmanager|iam|ec2|lambda|autoscaling|guardduty|wafv2):(us-east-1)?:(111122223333)?:")
+# A struct with a client of the SDK, made at once or when it is first needed.
+CLIENT = re.compile(r"clients?: (Client\b|OnceLock<Client>|Clients\b|Mutex<BTreeMap<String, Client>>)")
 
 
 def calls_in(adapter):
     """Methods of SDK clients in the adapter's sources."""
-    text = "\n".join(strip((ROOT / "shared/aws/src" / name).read_text()) for name in LIST["adapters"][adapter])
-    return set(re.findall(r"client\s*\.([a-z_]+)\(\)", text)) - {"clone"}
+    text = "\n".join(rust(f"shared/aws/src/{name}") for name in LIST["adapters"][adapter])
+    methods = re.findall(r"client(?:\([^)]*\)|s\.\w+\([^)]*\))?\s*\.([a-z_]+)\(\)", text)
+    # The Query APIs are called by the action's own name.
+    return set(methods) - {"clone"} | set(re.findall(r'"((?:ec2|autoscaling):\w+)"', text))
 
 
 def wired(function):
@@ -35,7 +43,7 @@ def adapters():
     for path in (ROOT / "shared/aws/src").rglob("*.rs"):
         text = strip(path.read_text())
         for name, body in re.findall(r"pub struct (\w+)\s*(\{[^}]*\}|\(.*\);)", text):
-            if "client: Client" in body or "Table" in body or "KmsSigner" == name:
+            if CLIENT.search(body) or "Table" in body or "KmsSigner" == name:
                 found.add(name)
         found |= set(re.findall(r"pub type (\w+)", text))
     return found
@@ -46,20 +54,23 @@ def listed_calls(function):
 
 
 def role(function, **parameters):
-    return Template("infra/roles.yaml", **{"Name": "portcullis", **OFF, **parameters}), f"{function.capitalize()}Role"
+    """The function's role; switches that its template does not have change nothing."""
+    name = "infra/response-roles.yaml" if function in RESPONDERS else "infra/roles.yaml"
+    known = {key: value for key, value in parameters.items() if key in OFF[name]}
+    return Template(name, **{"Name": "portcullis", **OFF[name], **known}), f"{logical(function)}Role"
 
 
 def granted(function, **parameters):
-    template, logical = role(function, **parameters)
+    template, name = role(function, **parameters)
     pairs = set()
     for owner, _, statement in policies(template):
-        if owner == logical and statement["Effect"] == "Allow" and statement["Sid"] != "Logs":
+        if owner == name and statement["Effect"] == "Allow" and statement["Sid"] != "Logs":
             pairs |= {(a, short(r)) for a in listed(statement["Action"]) for r in listed(statement["Resource"])}
     return pairs
 
 
 def short(resource):
-    """`<TableArn>/index/x` as `TableArn/index/x`; ARNs of KMS and Secrets Manager without what is the same in all."""
+    """`<TableArn>/index/x` as `TableArn/index/x`; ARNs without what is the same in all."""
     return ARN.sub("", re.sub(r"<(\w+)>", r"\1", resource))
 
 
@@ -98,6 +109,9 @@ def test_every_call_of_a_wired_adapter_is_listed_or_of_no_use(function):
 def test_the_role_grants_exactly_what_is_used(function, signer, keys, bus):
     words = {signer, "api-keys" if keys != "off" else None, "bus" if bus else None} - {None}
     switches = {"KmsSigning": "true" if signer == "kms" else "false", "ApiKeys": keys, "AuditBusArn": bus}
+    if function in RESPONDERS and signer == "kms":
+        words |= {"block-lists", "webhook"}
+        switches |= {"BlockLists": "regional", "WebhookSecretArn": "<WebhookSecretArn>"}
     used, grants = expected(function, words), granted(function, **switches)
     assert grants - used == set(), "granted and never used"
     assert used - grants == set(), "used and not granted"
@@ -105,16 +119,16 @@ def test_the_role_grants_exactly_what_is_used(function, signer, keys, bus):
 
 @pytest.mark.parametrize("function", functions())
 def test_a_role_writes_its_own_log_and_no_other(function):
-    template, logical = role(function)
-    (logs,) = [s for owner, _, s in policies(template) if owner == logical and s["Sid"] == "Logs"]
+    template, name = role(function)
+    (logs,) = [s for owner, _, s in policies(template) if owner == name and s["Sid"] == "Logs"]
     assert set(logs["Action"]) == {"logs:CreateLogStream", "logs:PutLogEvents"}
     assert [r.split(":", 5)[5] for r in listed(logs["Resource"])] == [f":log-group:/aws/lambda/portcullis-{function}:log-stream:*"[1:]]
 
 
 @pytest.mark.parametrize("function", functions())
 def test_the_source_documents_denials_stand(function):
-    template, logical = role(function)
-    denied = {a for owner, _, s in policies(template) if owner == logical and s["Effect"] == "Deny" for a in listed(s["Action"])}
+    template, name = role(function)
+    denied = {a for owner, _, s in policies(template) if owner == name and s["Effect"] == "Deny" for a in listed(s["Action"])}
     wanted = {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}
     grants = {action for action, _ in granted(function)}
     # What ends (a used approval, forgotten failures) is deleted by the functions that keep it; no other may.
@@ -128,8 +142,9 @@ def test_nobody_changes_or_reads_the_audit_table():
 
 
 def test_no_wildcard_action_anywhere():
-    for name in ("infra/roles.yaml", "infra/ai-role.yaml"):
-        template = Template(name, **({**OFF, "AttachVpc": "true", "KmsSigning": "true"} if "roles" in name else {}))
+    for name, switches in (*OFF.items(), ("infra/ai-role.yaml", {})):
+        on = {"AttachVpc": "true", "KmsSigning": "true"} if name == "infra/roles.yaml" else {}
+        template = Template(name, **switches | on)
         for owner, _, statement in policies(template):
             assert not any("*" in action for action in listed(statement["Action"])), (owner, statement["Sid"])
 
@@ -142,15 +157,60 @@ def test_every_resource_is_named_except_where_aws_takes_none():
         if statement["Effect"] == "Allow" and "*" in listed(statement["Resource"])
     }
     assert wide == {("InterfacePolicy", "Attach"), ("StsRole", "MakeSigningKeys"), ("RotationRole", "MakeSigningKeys")}
+    wide = {s["Sid"] for _, _, s in policies(role("guardduty-responder")[0]) if s["Effect"] == "Allow" and "*" in listed(s["Resource"])}
+    assert wide == {"History", "LookAtInstances", "Findings"}
+
+
+@pytest.mark.parametrize("function", sorted(RESPONDERS))
+def test_a_responder_never_holds_the_stack_itself_nor_what_is_protected(function):
+    """The denials name every action that changes a user, a role or a function, and what config/response.yml protects."""
+    template, name = role(function)
+    statements = {s["Sid"]: s for owner, _, s in policies(template) if owner == name}
+    grants = {action for action, _ in granted(function)}
+    never = statements["NeverOurselvesNorTheBreakGlass"]
+    changes = {a for a in grants if re.match(r"iam:(Put|Delete|Update|Create)", a)}
+    assert never["Effect"] == "Deny" and set(never["Action"]) == changes
+    protected = yaml.safe_load((ROOT / "config/response.yml").read_text())["protected"]
+    for pattern in protected:
+        kind, owner = pattern.split("/", 1)
+        kinds = ["user", "role"] if kind == "*" else [kind]
+        assert {f"arn:aws:iam::111122223333:{k}/{owner}" for k in kinds} <= set(never["Resource"]), pattern
+    functions_of_ours = statements["NeverOurFunctions"]
+    assert functions_of_ours["Effect"] == "Deny"
+    assert set(functions_of_ours["Action"]) == {a for a in grants if re.match(r"lambda:(Put|Delete)", a)}
+
+
+def test_only_the_function_that_releases_may_undo():
+    more = {a for a, _ in granted("guardduty-responder")} - {a for a, _ in granted("cloudtrail-responder")}
+    undone = {
+        "iam:CreateLoginProfile", "iam:DeleteUserPolicy", "iam:DeleteRolePolicy", "ec2:DeleteTags",
+        "autoscaling:AttachInstances", "lambda:DeleteFunctionConcurrency",
+    }  # fmt: skip
+    findings = {a for a in more if a.startswith("guardduty:")}
+    assert more - findings == undone
+
+
+def test_tags_are_put_on_for_evidence_alone():
+    for function in RESPONDERS:
+        template, name = role(function)
+        statements = {s["Sid"]: s for owner, _, s in policies(template) if owner == name}
+        tagging = {sid for sid, s in statements.items() if "ec2:CreateTags" in listed(s["Action"])}
+        assert tagging == {"MarkInstances", "MarkEvidence"}
+        condition = statements["MarkInstances"]["Condition"]
+        assert condition["ForAllValues:StringLike"] == {"aws:TagKeys": ["portcullis:evidence:*"]}
+        assert 'format!("portcullis:evidence:{incident}")' in rust("shared/response/src/change.rs")
+        assert condition["Null"] == {"aws:TagKeys": "false"}, "an empty set of keys fits every pattern"
+        assert statements["KeepEvidence"]["Condition"] == {"Null": {"aws:RequestTag/portcullis:incident": "false"}}
 
 
 def test_each_function_has_a_role_of_its_own_that_only_lambda_takes():
     stack = Stack()
     used = [f["Properties"]["Role"] for f in stack.root.of_type("AWS::Serverless::Function").values()]
     assert len(set(used)) == len(used) == len(functions())
-    for logical, r in stack.children["Roles"].of_type("AWS::IAM::Role").items():
-        (trust,) = r["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-        assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}, logical
+    for child in ("Roles", "ResponseRoles"):
+        for name, r in stack.children[child].of_type("AWS::IAM::Role").items():
+            (trust,) = r["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+            assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}, name
 
 
 def test_in_the_vpc_the_functions_own_code_touches_no_interface():

@@ -7,6 +7,7 @@ import re
 import pytest
 import yaml
 
+from sources import logical
 from stack import ROOT, Stack, Template, load
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "x-amazon-apigateway-any-method"}
@@ -49,7 +50,7 @@ def test_no_route_takes_any_method():
 
 
 # First part of the path → the function that answers.
-OWNER = {"webhook": "webhook", "pii": "pii", "conversations": "pii", "sts": "sts", ".well-known": "sts", "openapi.json": "sts"}
+OWNER = {"webhook": "webhook", "pii": "pii", "conversations": "pii", "sts": "sts", ".well-known": "sts", "openapi.json": "sts", "incidents": "guardduty-responder"}
 
 
 def test_each_route_goes_to_the_function_that_answers_it():
@@ -68,7 +69,7 @@ def test_the_gateway_may_call_each_function_on_its_routes_and_no_other():
         mine = [
             p["Properties"]["SourceArn"].split("/", 2)[2].split("/", 1)
             for p in permissions
-            if p["Properties"]["FunctionName"].lower() == f"<{function}function>"
+            if p["Properties"]["FunctionName"] == f"<{logical(function)}Function>"
         ]
         concrete = re.sub(r"\{\w+\}", "x", path).lstrip("/")
         fits = [m for m, pattern in mine if m in ("*", method) and re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), concrete)]

@@ -84,13 +84,18 @@ def test_table_keys_work_for_our_tables_alone():
     for table in data.of_type("AWS::DynamoDB::Table").values():
         by_key.setdefault(table["Properties"]["SSESpecification"]["KMSMasterKeyId"], set()).add(table["Properties"]["TableName"])
     for key, sid, parameter in (("TableKey", "TablesInUse", "<Keys.Outputs.TableKeyArn>"), ("AuditKey", "AuditTableInUse", "<Keys.Outputs.AuditKeyArn>")):
-        names = statements(key)[sid]["Condition"]["StringEquals"]["kms:EncryptionContext:aws:dynamodb:tableName"]
-        assert set(listed(names)) == by_key[parameter]
+        sids = [sid, "IncidentTablesInUse"] if key == "AuditKey" else [sid]
+        named = [statements(key)[s]["Condition"]["StringEquals"]["kms:EncryptionContext:aws:dynamodb:tableName"] for s in sids]
+        assert sorted(name for names in named for name in listed(names)) == sorted(by_key[parameter])
 
 
 def test_roles_that_reach_a_table_may_use_its_key():
     """A grant on a table is worth nothing without its key: the role's policy and the key's policy both name it."""
-    for key, sid, tables in (("TableKey", "TablesInUse", ("Conversations", "SubjectKeys", "Tokens", "Credentials", "Limits")), ("AuditKey", "AuditTableInUse", ("Audit",))):
+    for key, sid, tables in (
+        ("TableKey", "TablesInUse", ("Conversations", "SubjectKeys", "Tokens", "Credentials", "Limits")),
+        ("AuditKey", "AuditTableInUse", ("Audit",)),
+        ("AuditKey", "IncidentTablesInUse", ("Incidents", "Correlation")),
+    ):
         allowed = {arn.removeprefix(ROLE) for arn in listed(statements(key)[sid]["Condition"]["ArnEquals"]["aws:PrincipalArn"])}
         from test_actions import functions, granted
 

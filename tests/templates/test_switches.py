@@ -2,12 +2,12 @@
 
 import pytest
 
-from stack import Stack, Template, files, load
+from stack import Stack, Template, files, listed, load, policies
 
 # What stands whatever the switches are, and must survive all of them.
 ALWAYS = {
     "AWS::KMS::Key": 7,
-    "AWS::DynamoDB::Table": 6,
+    "AWS::DynamoDB::Table": 8,
     "AWS::ApiGateway::RestApi": 1,
     "AWS::SNS::Topic": 1,
 }
@@ -15,7 +15,7 @@ OFF = {
     "Waf": "false", "CloudFront": "false", "ShieldAdvanced": "false", "AttachVpc": "false", "Cache": "false",
     "KmsSigning": "false", "RotateSecrets": "false", "CloudTrail": "false", "GuardDuty": "false",
     "ConfigRules": "false", "ConfigRecorder": "false", "Macie": "false", "SecurityHub": "false", "Alarms": "false",
-    "ExampleAiRole": "false", "ManageAccountLogging": "false",
+    "ExampleAiRole": "false", "ManageAccountLogging": "false", "Response": "false", "ReadOnlyEvents": "false",
 }  # fmt: skip
 EDGE = {"CloudFront": "true", "Waf": "true", "EdgeDomainName": "api.example.com", "EdgeCertificateArn": "arn:c"}
 DOMAIN = {"DomainName": "api.example.com", "CertificateArn": "arn:c"}
@@ -58,6 +58,10 @@ CASES = {
         "AWS::CloudTrail::Trail": 1, "AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1, "AWS::Logs::LogGroup": 1,
         "AWS::IAM::Role": 1, "AWS::CloudFormation::Stack": 1,
     }),
+    "Response": ({"Response": "true"}, {
+        "AWS::Events::Rule": 5, "AWS::Lambda::Permission": 5, "AWS::CloudFormation::Stack": 1,
+    }),
+    "NotificationWebhookUrl": ({"NotificationWebhookUrl": "https://chat.example/hook"}, {"AWS::SecretsManager::Secret": 1}),
     "GuardDuty": ({"GuardDuty": "true"}, {"AWS::GuardDuty::Detector": 1, "AWS::CloudFormation::Stack": 1}),
     "Macie": ({"Macie": "true"}, {"AWS::Macie::Session": 1, "AWS::CloudFormation::Stack": 1}),
     "SecurityHub": ({"SecurityHub": "true"}, {"AWS::SecurityHub::Hub": 1, "AWS::CloudFormation::Stack": 1}),
@@ -80,7 +84,7 @@ CASES = {
     }),
 }  # fmt: skip
 # Switches that change properties instead, each with a test of its own below or in another file.
-PROPERTIES = {"Protect", "KmsSigning"}
+PROPERTIES = {"Protect", "KmsSigning", "ReadOnlyEvents"}
 
 
 def difference(more, less):
@@ -125,10 +129,10 @@ def test_reserved_concurrency_reaches_every_function_or_none():
 def test_functions_are_attached_to_the_vpc_only_by_the_switch():
     for value, expected in (("false", False), ("true", True)):
         stack = Stack(AttachVpc=value)
-        roles = stack.children["Roles"].of_type("AWS::IAM::Role")
+        roles = {**stack.children["Roles"].of_type("AWS::IAM::Role"), **stack.children["ResponseRoles"].of_type("AWS::IAM::Role")}
         for logical, function in stack.root.of_type("AWS::Serverless::Function").items():
-            # The authorizer fetches issuers' keys over the internet.
-            attached = expected and logical != "AuthorizerFunction"
+            # The authorizer fetches issuers' keys over the internet; the responders call what has no endpoint in the VPC.
+            attached = expected and logical != "AuthorizerFunction" and "Responder" not in logical
             assert ("VpcConfig" in function["Properties"]) == attached, logical
             role = roles[logical.replace("Function", "Role")]
             assert bool(role["Properties"].get("ManagedPolicyArns")) == attached, logical
@@ -147,6 +151,40 @@ def test_kms_signs_only_by_the_switch():
     assert signer("false")["SIGNER"] == "sealed" and signer("false")["SIGNING_KEY_ID"] == "<Keys.Outputs.TokenKeyArn>"
     assert signer("true")["SIGNER"] == "kms" and signer("true")["SIGNING_KEY_PREFIX"] == "portcullis/signing"
     assert "SIGNING_KEY_ID" not in signer("true") and "SIGNING_KEY_PREFIX" not in signer("false")
+
+
+def test_calls_that_only_read_are_judged_by_the_switch():
+    for value, state in (("true", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"), ("false", "ENABLED")):
+        rules = Stack(ReadOnlyEvents=value).children["Responders"]
+        assert rules.properties("ApiCalls")["State"] == state
+
+
+def test_the_responders_get_every_event_once_and_look_by_themselves():
+    rules = Stack().children["Responders"].of_type("AWS::Events::Rule")
+    kinds = [kind for r in rules.values() for kind in r["Properties"].get("EventPattern", {}).get("detail-type", [])]
+    assert sorted(kinds) == sorted(set(kinds)), "an event that two rules match is judged twice"
+    assert {"AWS API Call via CloudTrail", "AWS Console Sign In via CloudTrail", "GuardDuty Finding"} <= set(kinds)
+    schedules = {l: r["Properties"]["ScheduleExpression"] for l, r in rules.items() if "ScheduleExpression" in r["Properties"]}
+    assert schedules == {"Audit": "rate(15 minutes)", "Expiry": "rate(5 minutes)"}
+    for logical, rule in rules.items():
+        (target,) = rule["Properties"]["Targets"]
+        assert target["DeadLetterConfig"]["Arn"] == "<Alerts.Outputs.UndeliveredQueueArn>", logical
+        assert target["RetryPolicy"]["MaximumRetryAttempts"] >= 2
+        assert rule["Properties"]["Name"].startswith("portcullis-"), "the queue's policy names rules by that"
+
+
+def test_incidents_block_addresses_where_the_web_acl_stands():
+    for parameters, where in (({"Waf": "false"}, None), ({}, "regional"), (EDGE, "global")):
+        stack = Stack(**parameters)
+        lists = [
+            resource
+            for _, _, s in policies(stack.children["ResponseRoles"])
+            for resource in listed(s["Resource"])
+            if "wafv2:UpdateIPSet" in s["Action"]
+        ]
+        assert bool(lists) is bool(where) and all(f":{where}/ipset/portcullis-blocked-v" in arn for arn in lists)
+        variables = stack.root.properties("GuarddutyResponderFunction")["Environment"]["Variables"]
+        assert ("BLOCK_LIST_IPV4_ARN" in variables) is bool(where)
 
 
 def test_the_cache_needs_the_vpc():
