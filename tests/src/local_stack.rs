@@ -34,6 +34,7 @@ pub struct LocalStack {
     port: u16,
     process: Option<Child>,
     starts: u32,
+    more: Vec<(String, String)>,
     tokens: Mutex<HashMap<String, String>>,
 }
 
@@ -43,9 +44,18 @@ impl LocalStack {
     /// # Panics
     /// When it does not start.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with these options of the command, or variables of its environment (those without a dash).
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_with(more: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut stack =
-            Self { folder, port: free_port(), process: None, starts: 0, tokens: Mutex::default() };
+            Self { folder, port: free_port(), process: None, starts: 0, more, tokens: Mutex::default() };
         while !stack.comes_up().await {
             // Somebody else took the port in between.
             assert!(stack.starts < 5, "the stack does not start: {}", stack.said());
@@ -102,6 +112,13 @@ impl LocalStack {
             .arg(self.root_key())
             .env("PORTCULLIS_SECRET_PORTCULLIS_WEBHOOK", secret.to_string())
             .env("PORTCULLIS_LOG", "debug");
+        for (name, value) in &self.more {
+            if name.starts_with('-') {
+                command.args([name, value]);
+            } else {
+                command.env(name, value);
+            }
+        }
         command
     }
 
@@ -152,6 +169,13 @@ impl LocalStack {
     pub fn files(&self) -> Vec<PathBuf> {
         let data = fs::read_dir(self.data()).expect("a data folder").map(|e| e.expect("an entry").path());
         data.chain((1..=self.starts).map(|n| self.folder.path().join(format!("log-{n}")))).collect()
+    }
+
+    /// The command `portcullis` with these arguments, asking this stack as a user beside it would.
+    pub fn cli(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(binaries::portcullis());
+        command.args(args).args(["--url", &self.url(""), "--root-key"]).arg(self.root_key());
+        command
     }
 
     fn log(&self) -> PathBuf {

@@ -144,12 +144,12 @@ impl Totals {
         let end = if keep {
             "nothing released: portcullis incident list".to_owned()
         } else if self.not_released.is_empty() {
-            format!("all {released} incidents with steps released, nothing is left of them")
+            format!("{released} released, and nothing of them is left")
         } else {
-            format!("{released} incidents released, NOT everything: {}", self.not_released.join("; "))
+            format!("{released} released, NOT everything: {}", self.not_released.join("; "))
         };
         format!(
-            "{played} played in {seconds:.1} s: {seen} seen, {contained} contained, {end}.\n{as_expected} of {played} as expected."
+            "{played} played in {seconds:.1} s: {seen} seen, {contained} contained, {end}. {as_expected} of {played} as expected."
         )
     }
 }

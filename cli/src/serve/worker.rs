@@ -30,7 +30,7 @@ pub(crate) fn start(stack: &Stack, responders: &Arc<Responders>, stopped: &watch
     let function = Arc::new(stack.pii());
     let consumers = [Lane::Text, Lane::Media]
         .map(|lane| tokio::spawn(keep(lane, stack.store.clone(), Arc::clone(&function), stopped.clone())));
-    let upkeep = tokio::spawn(Arc::clone(responders).keep_up(stopped.clone()));
+    let upkeep = tokio::spawn(keep_up(Arc::clone(responders), stopped.clone()));
     Workers(consumers.into_iter().chain([upkeep]).collect())
 }
 
@@ -43,6 +43,14 @@ async fn keep(
 ) {
     while tokio::spawn(consume(lane, store.clone(), Arc::clone(&function), stopped.clone())).await.is_err() {
         tracing::error!(lane = lane.as_str(), "a consumer panicked and is started again");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// The same for the upkeep of incidents.
+async fn keep_up(responders: Arc<Responders>, stopped: watch::Receiver<bool>) {
+    while tokio::spawn(Arc::clone(&responders).keep_up(stopped.clone())).await.is_err() {
+        tracing::error!("the upkeep of incidents panicked and is started again");
         tokio::time::sleep(PAUSE).await;
     }
 }
