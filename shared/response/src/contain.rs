@@ -180,11 +180,12 @@ where
         incident.status = incident.standing();
         let notifies = incident.steps.iter().any(|step| step.kind == StepKind::Notify);
         let acted = incident.steps.iter().any(|step| step.kind.changes() && step.has_begun());
-        if notifies
-            && acted
-            && let Err(error) = self.tell(incident, Phase::Outcome).await
+        // A new decision that runs nothing, such as a rise in severity of what waits for approval, is news too.
+        let phase = if acted { Some(Phase::Outcome) } else { (incident.round > 0).then_some(Phase::Changed) };
+        if let Some(phase) = phase.filter(|_| notifies)
+            && let Err(error) = self.tell(incident, phase).await
         {
-            incident.log(self.clock.now(), format!("outcome not notified: {error}"));
+            incident.log(self.clock.now(), format!("{} not notified: {error}", phase.name()));
         }
         self.save(incident, false).await
     }
