@@ -185,6 +185,39 @@ async fn a_revoked_certificate_opens_no_connection_any_more() {
 }
 
 #[tokio::test]
+async fn functions_refuse_a_revoked_certificate_where_the_connection_still_takes_it() {
+    let stack = Stack::start("permissive").await;
+    certs(&stack.certs(), &["issue", "ops.security-admin"]);
+    let (token, actuator) = (stack.token("memory").await, stack.token("actuator").await);
+    assert_eq!(stack.read(Some("memory"), &token).await, Some(StatusCode::NOT_FOUND));
+    let output = Command::new(binaries::portcullis())
+        .args(["token", "revoke", "--json", "--url", &stack.url(""), "--certificate"])
+        .arg(stack.certs().join("memory/client.crt"))
+        .arg("--certs")
+        .arg(stack.certs().join("ops.security-admin"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut status = None;
+    for _ in 0..50 {
+        status = stack.read(Some("memory"), &token).await;
+        if status == Some(StatusCode::UNAUTHORIZED) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(status, Some(StatusCode::UNAUTHORIZED), "the authorizer");
+    let form = [("grant_type", "client_credentials"), ("client_id", "svc.memory")];
+    let answer = stack.client(Some("memory")).post(stack.url("/sts/token")).form(&form).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "the token service");
+    assert_eq!(
+        stack.read(Some("actuator"), &actuator).await,
+        Some(StatusCode::FORBIDDEN),
+        "another's is good"
+    );
+}
+
+#[tokio::test]
 async fn permissive_mode_lets_in_and_lists_who_would_break() {
     let stack = Stack::start("permissive").await;
     let answer = stack.client(None).get(stack.url("/health")).send().await.unwrap();

@@ -3,6 +3,7 @@
 mod get;
 mod inspect;
 mod lines;
+mod revoke;
 mod verify;
 
 use clap::Subcommand;
@@ -16,6 +17,7 @@ use crate::output::Output;
 pub(crate) enum Command {
     Get(get::Args),
     Inspect(inspect::Args),
+    Revoke(revoke::Args),
     Verify(verify::Args),
 }
 
@@ -23,6 +25,7 @@ pub(crate) async fn run(command: Command, output: &Output, environment: &Environ
     match command {
         Command::Get(args) => get::run(&args, output, environment).await,
         Command::Inspect(args) => inspect::run(&args, output),
+        Command::Revoke(args) => revoke::run(&args, output, environment).await,
         Command::Verify(args) => verify::run(&args, output, &SystemClock),
     }
 }

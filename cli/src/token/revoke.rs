@@ -12,7 +12,8 @@ use crate::input;
 use crate::output::Output;
 
 /// Ends everything that goes on in a name (every token issued before now, and the sessions that they stem from), or a
-/// client certificate and what is bound to it. Whoever it was may authenticate anew, with another certificate.
+/// client certificate and what is bound to it. Whoever it was may authenticate anew after five seconds, with another
+/// certificate.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  portcullis token revoke --subject svc.bff\n  portcullis token revoke --certificate stolen.crt"
@@ -64,9 +65,16 @@ fn order(args: &Args) -> Result<Value, Failure> {
             Some(issuer) => json!({"subject": subject, "issuer": issuer}),
             None => json!({"subject": subject}),
         },
-        (None, Some(file), _) => json!({"certificate": input::text(file, MAX_PEM)?}),
+        (None, Some(file), _) => json!({"certificate": first(&input::text(file, MAX_PEM)?)}),
         (None, None, thumbprint) => json!({"thumbprint": thumbprint}),
     })
 }
 
+/// A holder's file has its own certificate first, and may have those above it after.
+fn first(pem: &str) -> &str {
+    let end = pem.find(END).map_or(pem.len(), |at| at + END.len());
+    pem.get(..end).unwrap_or(pem)
+}
+
+const END: &str = "-----END CERTIFICATE-----\n";
 const MAX_PEM: u64 = 64 * 1024;

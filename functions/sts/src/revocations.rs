@@ -29,7 +29,7 @@ struct Order {
     thumbprint: Option<String>,
 }
 
-/// Revokes. Every function honours it within seconds (the follower's freshness); refresh tokens are refused at once.
+/// Revokes. Every function honours it within seconds: the freshness of its copy of the revocations.
 pub(crate) async fn add<P: Ports>(context: &mut Context<'_, P>) -> Result<ProxyResponse, Refusal> {
     limits::check_address(context).await?;
     let caller = bearer::authorize(context, SCOPE).await?.sub;
@@ -59,7 +59,7 @@ fn read<P: Ports>(
             }
             let event = context.event(Kind::TokenRevoked, caller).reason("subject");
             let event = event.resource("subject", &sub).detail("issuer", &iss);
-            let target = RevocationTarget::Subject { iss, sub, before: context.now };
+            let target = RevocationTarget::Subject { iss, sub, before: later(context.now, SETTLED) };
             // Until the last refresh token that was given out before has ended, and the last access token of it.
             let until =
                 later(context.now, context.parts.settings.family.lifetime + MAX_TOKEN_LIFETIME + LEEWAY);
@@ -117,6 +117,8 @@ const SCOPE: &str = "revoke:tokens";
 const MALFORMED: Refusal =
     Refusal::InvalidRequest("the body must be an object with subject, certificate or thumbprint");
 const MAX_NAME: usize = 512;
+/// By then every container knows. What one that does not know yet gives out for an old session is dead as well.
+const SETTLED: Duration = Duration::from_secs(5);
 const LEEWAY: Duration = Duration::from_secs(60);
 /// Of which only the thumbprint is known: longer than any CA of this project issues for, and what CAs may give at most.
 const LONGEST_CERTIFICATE: Duration = Duration::from_secs(398 * 24 * 3600);
