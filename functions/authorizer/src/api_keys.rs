@@ -46,7 +46,7 @@ enum Hashing<S, C> {
     /// The secret of that name.
     Secret(CachedSecrets<S, C>, String),
     /// A hasher that is at hand.
-    Fixed(SecretHasher),
+    Fixed(Box<SecretHasher>),
 }
 
 #[derive(Clone)]
@@ -72,7 +72,7 @@ impl<K: ApiKeyStore, S: SecretSource, C: Clock> ApiKeys<K, S, C> {
 
     /// Keys of a store, hashed by this: where the key of it is at hand.
     pub fn with_hasher(store: K, hasher: SecretHasher, clock: C) -> Self {
-        Self { store, hashing: Hashing::Fixed(hasher), clock, kept: Mutex::default() }
+        Self { store, hashing: Hashing::Fixed(Box::new(hasher)), clock, kept: Mutex::default() }
     }
 
     /// The key that a header shows, if it is good.
