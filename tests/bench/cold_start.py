@@ -23,7 +23,9 @@ ENV = {
     "CONVERSATION_KEY_ID": "alias/conversation", "MEDIA_KEY_ID": "alias/media",
     "SECRET_PROVIDER": "aws", "WEBHOOK_SECRET_ID": "portcullis/webhook", "LOG_LEVEL": "error",
     "ISSUER": "https://id.example", "AUDIENCE": "https://api.example", "TOKENS_TABLE": "tokens",
-    "LIMITS_TABLE": "limits", "AUDIT_TABLE": "audit",
+    "LIMITS_TABLE": "limits", "AUDIT_TABLE": "audit", "INCIDENTS_TABLE": "incidents", "CORRELATION_TABLE": "correlation",
+    "OWN_ROLE_ARN": "arn:aws:iam::123456789012:role/bench",
+    "NOTIFICATIONS_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:incidents",
 }
 # What Lambda sets.
 LAMBDA = {
@@ -36,6 +38,8 @@ EVENTS = {
     "webhook": "webhook/wrong-method.json",
     "pii": "pii/unknown-path.json",
     "authorizer": "authorizer/unknown-event.json",
+    "cloudtrail-responder": "cloudtrail-responder/api-call-3-harmless.json",
+    "guardduty-responder": "guardduty-responder/unknown-event.json",
 }
 
 

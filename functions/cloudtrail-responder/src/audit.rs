@@ -83,6 +83,8 @@ fn now<P: Ports>(parts: &Parts<P>) -> Timestamp {
 struct Lane {
     region: String,
     progress: AuditProgress,
+    /// The end of what is read: fixed when the audit begins, so that it ends.
+    until: Timestamp,
     pages: usize,
     /// When its last request was made.
     asked: Option<Timestamp>,
@@ -104,13 +106,16 @@ enum End {
 impl Lane {
     async fn open<P: Ports>(parts: &Parts<P>, region: &str) -> Self {
         let stored = parts.progress.progress(region).await;
-        let begin = now(parts).checked_sub(parts.audit.lookback).unwrap_or(Timestamp::MIN);
+        let begun = now(parts);
+        let begin = begun.checked_sub(parts.audit.lookback).unwrap_or(Timestamp::MIN);
+        let until = to_the_second(begun.checked_sub(LATENESS).unwrap_or(Timestamp::MIN));
         let fresh = AuditProgress { done_to: to_the_second(begin), open: None, revision: 0 };
         let (progress, end) = match stored {
             Ok(progress) => (progress.unwrap_or(fresh), None),
             Err(error) => (fresh, Some(End::Failed(error))),
         };
-        Self { region: region.to_owned(), progress, pages: 0, asked: None, refused: 0, again: false, end }
+        let region = region.to_owned();
+        Self { region, progress, until, pages: 0, asked: None, refused: 0, again: false, end }
     }
 
     const fn is_open(&self) -> bool {
@@ -119,7 +124,7 @@ impl Lane {
 
     /// A page: asks, judges, answers, and keeps how far it came.
     async fn step<P: Ports>(&mut self, parts: &Parts<P>) -> Received {
-        let Some(window) = self.window(now(parts)) else {
+        let Some(window) = self.window() else {
             self.end = Some(End::UpToDate);
             return Received::default();
         };
@@ -142,15 +147,14 @@ impl Lane {
         received
     }
 
-    /// The window that is under way, or the next one; `None` where there is none yet.
-    fn window(&self, now: Timestamp) -> Option<OpenWindow> {
-        if let Some(open) = &self.progress.open {
-            return Some(open.clone());
-        }
-        let latest = now.checked_sub(LATENESS).ok()?;
-        let longest = self.progress.done_to.checked_add(LONGEST_WINDOW).ok()?;
-        let to = to_the_second(latest.min(longest));
-        (to > self.progress.done_to).then_some(OpenWindow { to, page: None })
+    /// The window that is under way, or the next one; `None` where everything was read.
+    fn window(&self) -> Option<OpenWindow> {
+        let next = || {
+            let longest = self.progress.done_to.checked_add(LONGEST_WINDOW).ok()?;
+            let to = self.until.min(longest);
+            (to > self.progress.done_to).then_some(OpenWindow { to, page: None })
+        };
+        self.progress.open.clone().or_else(next)
     }
 
     async fn ask<P: Ports>(

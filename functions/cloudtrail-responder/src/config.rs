@@ -70,7 +70,10 @@ fn regions<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> Vec<String> {
     regions.sort();
     regions.dedup();
     let name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let is_region = |region: &String| (9..=20).contains(&region.len()) && region.bytes().all(name);
+    let is_region = |region: &String| {
+        let form = region.split('-').count() >= 3 && region.ends_with(|last: char| last.is_ascii_digit());
+        form && region.len() <= 32 && region.bytes().all(name)
+    };
     if regions.is_empty() || regions.len() > MAX_REGIONS || !regions.iter().all(is_region) {
         s.problem("AUDIT_REGIONS is not valid");
     }
@@ -84,3 +87,61 @@ const GLOBAL: &str = "us-east-1";
 const MAX_REGIONS: usize = 64;
 
 const SHIPPED_CONTEXT: &str = include_str!("../../../config/context.yml");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &'static str, value: &'static str) -> Result<Config, SettingsError> {
+        Config::from_lookup(|n| match n {
+            n if n == name => Some(value.to_owned()),
+            "AWS_REGION" => Some("eu-west-1".to_owned()),
+            "OWN_ROLE_ARN" => Some("arn:aws:iam::111122223333:role/responder".to_owned()),
+            "NOTIFICATIONS_TOPIC_ARN" => Some("arn:aws:sns:eu-west-1:111122223333:incidents".to_owned()),
+            "INCIDENTS_TABLE" | "CORRELATION_TABLE" | "AUDIT_TABLE" => Some(n.to_lowercase()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn defaults_hold_where_nothing_is_set() {
+        let config = with("", "").unwrap();
+        assert_eq!(config.correlation_table, "correlation_table");
+        assert_eq!(config.audit.regions, ["eu-west-1", "us-east-1"]);
+        assert_eq!(config.audit.lookback, Duration::from_secs(3600));
+        assert_eq!(with("AWS_REGION", "us-east-1").unwrap().audit.regions, ["us-east-1"], "once");
+    }
+
+    #[test]
+    fn every_missing_setting_is_named_at_once() {
+        let error = Config::from_lookup(|_| None).unwrap_err().to_string();
+        for name in ["AWS_REGION", "INCIDENTS_TABLE", "CORRELATION_TABLE", "OWN_ROLE_ARN", "AUDIT_TABLE"] {
+            assert!(error.contains(name), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn settings_are_taken_over_or_refused() {
+        let regions =
+            with("AUDIT_REGIONS", " us-gov-west-1, eu-central-1 ,eu-central-1,").unwrap().audit.regions;
+        assert_eq!(regions, ["eu-central-1", "us-gov-west-1"]);
+        assert_eq!(
+            with("AUDIT_LOOKBACK_MINUTES", "1440").unwrap().audit.lookback,
+            Duration::from_secs(86_400)
+        );
+        for (name, value) in [
+            ("AUDIT_REGIONS", ","),
+            ("AUDIT_REGIONS", "everywhere"),
+            ("AUDIT_REGIONS", "EU-WEST-1"),
+            ("AUDIT_REGIONS", "eu-west-1;us-east-1"),
+            ("AUDIT_LOOKBACK_MINUTES", "14"),
+            ("AUDIT_LOOKBACK_MINUTES", "129601"),
+            ("DETECTION_CONTEXT", "accounts: ['1']"),
+            ("DETECTION_CONTEXT", "unknown: 1"),
+            ("PLAYBOOKS", "x"),
+        ] {
+            let error = with(name, value).unwrap_err().to_string();
+            assert!(error.contains(name), "{name}={value}: {error}");
+        }
+    }
+}

@@ -1,3 +1,65 @@
-//! Lambda: response to GuardDuty findings, and the incidents of operators.
+//! The GuardDuty responder's Lambda: settings, adapters, run.
 
-fn main() {}
+// The nested futures of the SDK's clients inside the handler's are deeper than rustc's default of 128.
+#![recursion_limit = "512"]
+
+use std::sync::Arc;
+
+use guardduty_responder_function::config::Config;
+use guardduty_responder_function::{GuardDutyResponder, Parts};
+use portcullis_audit::Auditor;
+use portcullis_aws::{
+    AccountSettings, AwsAccount, AwsAudit, DynamoIncidents, SdkSettings, SecretsManager, SnsNotifier,
+    audit_sink,
+};
+use portcullis_client::WebhookNotifier;
+use portcullis_lambda::{
+    Backoff, BoxError, Deadline, IncidentDesk, LogFormat, Metrics, ResponsePorts, SystemClock,
+};
+use portcullis_response::{Both, FindingTypes, Responder, TYPES};
+
+struct Aws;
+
+impl ResponsePorts for Aws {
+    type Account = AwsAccount;
+    type Store = DynamoIncidents;
+    type Notifier = Both<Option<SnsNotifier>, Option<WebhookNotifier<SecretsManager, SystemClock>>>;
+    type Audit = AwsAudit;
+    type Clock = SystemClock;
+    type Wait = Backoff<SystemClock>;
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), BoxError> {
+    let Config { response, roles } = Config::from_env()?;
+    portcullis_lambda::init_logging(LogFormat::Json, &response.log_level);
+    let sdk = portcullis_aws::connect(&SdkSettings::default()).await;
+    let deadline = Deadline::default();
+    let auditor = response.audit.auditor("guardduty-responder");
+    let webhook = response.webhook.map(|webhook| {
+        WebhookNotifier::new(&webhook.url, webhook.secret, SecretsManager::new(&sdk), SystemClock)
+    });
+    let responder = Responder {
+        account: AwsAccount::new(
+            &sdk,
+            AccountSettings {
+                own_role: Some(response.own_role),
+                block_list_v4: response.block_list_v4,
+                block_list_v6: response.block_list_v6,
+            },
+        ),
+        store: DynamoIncidents::new(&sdk, response.incidents_table, Arc::new(SystemClock)),
+        notifier: Both::new(response.topic.map(|topic| SnsNotifier::new(&sdk, topic)), webhook.transpose()?),
+        clock: SystemClock,
+        wait: Backoff::new(SystemClock, deadline.clone()),
+        playbooks: response.playbooks,
+        safety: response.safety,
+    };
+    let desk = IncidentDesk {
+        responder,
+        auditor: Auditor::new(audit_sink(&sdk, response.audit.trail), SystemClock, auditor),
+        metrics: Metrics::stdout("guardduty-responder"),
+    };
+    let parts = Parts::<Aws> { desk, types: FindingTypes::parse(TYPES)?, roles, deadline };
+    portcullis_lambda::run(GuardDutyResponder::new(parts)).await
+}

@@ -68,8 +68,10 @@ impl Upkeep {
 
 /// Where an unfinished incident may stand, and how many of the newest are looked at. Few stand in `CONTAINING` for long;
 /// finished ones pile up in the others, and EventBridge's own repetitions come before the schedule in any case.
-const UNFINISHED: [(Status, usize); 4] = [
+const UNFINISHED: [(Status, usize); 5] = [
     (Status::Containing, 500),
+    // Everything is done but the last message.
+    (Status::Contained, 100),
     (Status::Detected, 100),
     (Status::AwaitingApproval, 100),
     (Status::Partial, 100),

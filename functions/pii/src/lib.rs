@@ -1,7 +1,6 @@
 //! PII: consumes both queues, sealing every message field by field, and answers the PII endpoints.
 
 mod audit;
-mod caller;
 pub mod config;
 mod consumer;
 mod content;
@@ -15,7 +14,7 @@ mod problems;
 mod sqs_event;
 mod view;
 
-pub use caller::Caller;
 pub use consumer::{Arrived, Consumed};
 pub use handler::PiiFunction;
 pub use parts::{Parts, Ports};
+pub use portcullis_lambda::Caller;

@@ -36,7 +36,8 @@ pub type ResponderOf<P> = Responder<
 >;
 
 /// Answers signals, and does what operators ask. What is opened, approved, and to be released is on record before it is
-/// done; what became of it, before it is answered.
+/// done; what became of it, before it is answered. A process that ends between the incident's last save and its record
+/// leaves that to the incident's own timeline; every other crash is told of when the incident is carried on.
 pub struct IncidentDesk<P: ResponsePorts> {
     /// Decides and acts.
     pub responder: ResponderOf<P>,

@@ -20,9 +20,11 @@ pub struct ResponseConfig {
     /// `PLAYBOOKS`: playbooks as YAML documents, separated by lines of `---`, each in the place of the shipped one for
     /// its type of incident; the shipped ones where absent.
     pub playbooks: Playbooks,
-    /// `SAFETY`: safety rules as YAML in the place of the shipped ones. Told of `OWN_ROLE_ARN` (the role that the function
-    /// runs under, which also says in which account it is at home) and `AWS_REGION`.
+    /// `SAFETY`: safety rules as YAML in the place of the shipped ones. Told of `OWN_ROLE_ARN`, which
+    /// also says in which account the function is at home, and of `AWS_REGION`.
     pub safety: Safety,
+    /// `OWN_ROLE_ARN`: the role that the function runs under.
+    pub own_role: String,
     /// `BLOCK_LIST_IPV4_ARN`: the WAF's list of blocked IPv4 addresses; without it none is blocked.
     pub block_list_v4: Option<String>,
     /// `BLOCK_LIST_IPV6_ARN`: see `block_list_v4`.
@@ -49,7 +51,8 @@ impl ResponseConfig {
     pub fn read<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> Option<Self> {
         let region = s.required("AWS_REGION");
         let playbooks = playbooks(s);
-        let safety = safety(s, &region);
+        let own_role = s.required("OWN_ROLE_ARN");
+        let safety = safety(s, &own_role, &region);
         let topic = arn(s, "NOTIFICATIONS_TOPIC_ARN", "sns");
         let webhook = webhook(s);
         if topic.is_none() && webhook.is_none() {
@@ -67,6 +70,7 @@ impl ResponseConfig {
             webhook,
             playbooks,
             safety,
+            own_role,
             block_list_v4,
             block_list_v6,
             region,
@@ -106,15 +110,14 @@ fn documents(yaml: &str) -> Vec<String> {
     all
 }
 
-fn safety<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>, region: &str) -> Option<Safety> {
+fn safety<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>, role: &str, region: &str) -> Option<Safety> {
     let given = s.optional("SAFETY");
     let safety = or_problem(s, "SAFETY", Safety::parse(given.as_deref().unwrap_or(SAFETY)));
-    let role = s.required("OWN_ROLE_ARN");
-    let account = account_of_role(&role);
+    let account = account_of_role(role);
     if account.is_none() && !role.is_empty() {
         s.problem("OWN_ROLE_ARN is not valid");
     }
-    Some(safety?.with_own_role(&role).at_home(account?, region))
+    Some(safety?.with_own_role(role).at_home(account?, region))
 }
 
 fn or_problem<T, E: std::fmt::Display, L>(s: &mut Settings<L>, name: &str, read: Result<T, E>) -> Option<T>

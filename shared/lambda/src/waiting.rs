@@ -75,7 +75,7 @@ impl<C: Clock> Rest for Backoff<C> {
 /// From half of the full wait to all of it, by `spread` of 1024.
 fn delay(attempt: u32, spread: u32) -> Duration {
     let full = FIRST.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1))).min(LONGEST);
-    full / 2 + full / 2048 * spread
+    full / 2 + full / 2 * spread / 1024
 }
 
 const FIRST: Duration = Duration::from_millis(200);
