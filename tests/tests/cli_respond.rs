@@ -107,3 +107,25 @@ fn quiet_logs_end_with_0_and_unreadable_ones_with_2() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("broken.json"));
 }
+
+#[test]
+fn what_is_applied_is_decided_by_the_stack_and_needs_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let finding = finding(folder.path(), false);
+    let (secret, books) = (folder.path().join("secret"), folder.path().to_str().unwrap());
+    fs::write(&secret, "any").unwrap();
+    // Nobody listens on port 1.
+    let stack = ["--apply", "--url", "http://127.0.0.1:1", "--secret-file", secret.to_str().unwrap()];
+    for (label, more, why) in [
+        ("own playbooks", &["--apply", "--playbooks", books][..], "--playbooks"),
+        ("own rules", &["--apply", "--rules", books], "--rules"),
+        ("own safety rules", &["--apply", "--safety", books], "--safety"),
+        ("no stack", &stack, "127.0.0.1:1"),
+    ] {
+        let output = respond(&[&finding], more);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{label}: {said}");
+        assert!(said.contains(why), "{label}: {said}");
+        assert!(output.stdout.is_empty(), "{label}");
+    }
+}

@@ -6,8 +6,9 @@ mod play;
 mod shipped;
 
 use std::path::PathBuf;
-use std::time::Instant;
 
+use portcullis_base::Clock;
+use portcullis_lambda::SystemClock;
 use serde::Serialize;
 
 use self::attack::Attack;
@@ -94,7 +95,7 @@ async fn play_all(
     keep: bool,
     each: impl Fn(&Outcome) -> Result<(), Failure>,
 ) -> Result<(Vec<Outcome>, Totals), Failure> {
-    let started = Instant::now();
+    let started = SystemClock.now();
     let (mut all, mut outcomes) = (Vec::new(), Vec::new());
     for attack in attacks {
         let played = play::play(api, attack).await?;
@@ -107,7 +108,7 @@ async fn play_all(
     if !keep {
         release_all(api, &all, &mut totals).await?;
     }
-    totals.seconds = started.elapsed().as_secs_f64();
+    totals.seconds = started.duration_until(SystemClock.now()).as_secs_f64();
     Ok((outcomes, totals))
 }
 

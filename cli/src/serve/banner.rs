@@ -62,7 +62,7 @@ pub(crate) fn next_commands(
          {program} webhook route events/webhook/batch.json --json\n  \
          {program} drill --url {url}{key}\n  \
          {program} incident list --url {url}{key}\n  \
-         {program} respond shared/detection/tests/attacks/aws.exfiltration.ec2-share-ebs-snapshot.json\n  \
+         {program} respond events/guardduty-responder/finding-1-key-from-tor.json\n  \
          curl -s {url}/health\n  \
          echo '{{\"subject\":\"+5511987654321\",\"record\":\"r1\",\"fields\":{{\"note\":\"hi\"}}}}' | {program} pii encrypt - --url {url}{key}\n\n\
          Ctrl-C stops it; what was accepted is kept."

@@ -386,7 +386,7 @@ fn the_sample_events_of_every_function_are_described() {
     let document = document();
     let routes = Routes::shipped().unwrap();
     let mut checked = 0;
-    for function in ["webhook", "pii", "sts"] {
+    for function in ["webhook", "pii", "sts", "guardduty-responder"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events").join(function);
         for event in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             let name = event.file_name().unwrap().to_str().unwrap().to_owned();
