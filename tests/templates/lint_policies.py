@@ -35,8 +35,7 @@ EXEMPT = {
     ("parliament", "UNKNOWN_CONDITION_FOR_ACTION", "InterfacePolicy"): "lambda:SourceFunctionArn is there for every call of a function's code",
     ("parliament", "RESOURCE_MISMATCH", "StsRole"): "an alias has no tags: key and alias are two statements, one with the tag",
     ("parliament", "RESOURCE_MISMATCH", "RotationRole"): "the same",
-    ("parliament", "RESOURCE_MISMATCH", "CloudtrailResponderRole"): "a snapshot is made with a tag and of a volume, which gets none: two statements, one with the tag",
-    ("parliament", "RESOURCE_MISMATCH", "GuarddutyResponderRole"): "the same",
+    ("parliament", "RESOURCE_MISMATCH", "GuarddutyResponderRole"): "a snapshot is made with a tag and of a volume, which gets none: two statements, one with the tag",
     ("parliament", "RESOURCE_MISMATCH", "Role"): "foundation models alone, as in the source document",
 }
 
