@@ -186,7 +186,7 @@ def test_only_the_function_that_releases_may_undo_and_touch_more_than_users_role
     more = {a for a, _ in granted("guardduty-responder")} - mine
     assert {a for a in more if a.startswith("iam:")} == {"iam:CreateLoginProfile", "iam:DeleteUserPolicy", "iam:DeleteRolePolicy"}
     # What a hit is about: nothing but these.
-    targets = set(re.findall(r"Target::(\w+)", rust("shared/response/src/signal.rs").split("fn of_actor")[1]))
+    targets = set(re.findall(r"Target::([A-Z]\w+)", rust("shared/response/src/signal.rs").split("fn of_actor")[1]))
     assert targets == {"Foreign", "Root", "User"}, "a role is made by Target::role; what else a hit is about, its role must reach"
 
 
