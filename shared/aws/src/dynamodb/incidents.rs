@@ -149,9 +149,11 @@ impl DynamoIncidents {
 
     /// The incidents as they stand: an index may not know yet what the table says, that an end was put off above all.
     async fn fresh(&self, ids: Vec<IncidentId>) -> PortResult<Vec<Incident>> {
-        let loads = stream::iter(ids).map(|id| async move { self.load(&id).await }).buffered(AT_ONCE);
-        let loaded: Vec<Option<Incident>> = loads.try_collect().await?;
-        Ok(loaded.into_iter().flatten().collect())
+        let loads = stream::iter(ids)
+            .map(|id| async move { self.item(&incident_key(&id), INCIDENT).await })
+            .buffered(AT_ONCE);
+        let items: Vec<Option<Item>> = loads.try_collect().await?;
+        Ok(items.into_iter().flatten().filter_map(readable).collect())
     }
 
     fn query(&self, index: &str) -> QueryFluentBuilder {
@@ -245,6 +247,14 @@ fn newest_of(found: Vec<Vec<(i128, IncidentId)>>, limit: usize) -> Vec<IncidentI
     all.sort_by(|a, b| b.cmp(a));
     all.dedup();
     all.into_iter().take(limit).map(|(_, id)| id).collect()
+}
+
+/// One that cannot be read (damaged, or written by a later version) must not keep the others from being listed or ended:
+/// the operator is told, and it stays where it is.
+fn readable(item: Item) -> Option<Incident> {
+    let key = item.get("pk").and_then(|pk| pk.as_s().ok()).cloned().unwrap_or_default();
+    let read = incident_from(item);
+    read.inspect_err(|error| tracing::error!(incident = key, %error, "an incident cannot be read")).ok()
 }
 
 fn incident_from(mut item: Item) -> PortResult<Incident> {
@@ -356,6 +366,18 @@ mod tests {
     fn incident(status: Status) -> Incident {
         let at = Timestamp::from_nanosecond(-1_000_000_001).unwrap();
         Incident { status, ..Incident::open(example_signal("f"), at) }
+    }
+
+    #[test]
+    fn an_incident_that_cannot_be_read_does_not_hide_the_others() {
+        let whole = incident(Status::Partial);
+        let item = store(None).item_of(&whole).unwrap();
+        let (mut damaged, mut later, mut empty) = (item.clone(), item.clone(), item.clone());
+        damaged.insert("body".to_owned(), string("{"));
+        later.insert("body".to_owned(), string(r#"{"of_a_later_version":true}"#));
+        empty.remove("body");
+        let read: Vec<Incident> = [damaged, item, later, empty].into_iter().filter_map(readable).collect();
+        assert_eq!(read, [whole]);
     }
 
     #[test]

@@ -88,8 +88,13 @@ impl Instances for AwsAccount {
     }
 }
 
-/// A terminated instance is described for a while yet, without VPC, interfaces or volumes.
+/// A terminated instance is described for about an hour yet, without VPC, interfaces or volumes: it is gone.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/terminating-instances.html>
 fn instance(node: Node<'_, '_>) -> PortResult<Instance> {
+    let state = child(node, "instanceState").and_then(|state| text(state, "name"));
+    let Some(vpc) = text(node, "vpcId").filter(|_| state != Some("terminated")) else {
+        return Err(PortError::NotFound);
+    };
     let mut interfaces = BTreeMap::new();
     for interface in items(node, "networkInterfaceSet") {
         let groups = items(interface, "groupSet").map(|group| Ok(required(group, "groupId")?.to_owned()));
@@ -101,7 +106,7 @@ fn instance(node: Node<'_, '_>) -> PortResult<Instance> {
     let volumes =
         items(node, "blockDeviceMapping").filter_map(|device| text(child(device, "ebs")?, "volumeId"));
     Ok(Instance {
-        vpc: text(node, "vpcId").unwrap_or_default().to_owned(),
+        vpc: vpc.to_owned(),
         interfaces,
         volumes: volumes.map(str::to_owned).collect(),
         tags: tags(node),

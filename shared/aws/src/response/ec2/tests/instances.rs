@@ -45,11 +45,11 @@ async fn an_instance_is_read_with_its_interfaces_volumes_tags_and_what_describes
 }
 
 #[tokio::test]
-async fn a_terminated_instance_has_nothing_left_and_another_one_is_not_it() {
-    let (account, _) = recorded(&[(200, TERMINATED), (200, TERMINATED), (200, NONE)]);
-    let terminated = account.instance("i-gone").await.unwrap();
-    assert_eq!((terminated.vpc.as_str(), terminated.interfaces.len(), terminated.volumes.len()), ("", 0, 0));
-    assert_eq!(terminated.description.get("state").map(String::as_str), Some("terminated"));
+async fn a_terminated_instance_is_gone_and_another_one_is_not_it() {
+    let still = TERMINATED.replace("<reason>", "<vpcId>vpc-1</vpcId><reason>");
+    let (account, _) = recorded(&[(200, TERMINATED), (200, &still), (200, TERMINATED), (200, NONE)]);
+    assert_eq!(account.instance("i-gone").await, Err(PortError::NotFound));
+    assert_eq!(account.instance("i-gone").await, Err(PortError::NotFound), "whatever else is told of it");
     assert_eq!(account.instance("i-other").await, Err(PortError::NotFound));
     assert_eq!(account.instance("i-none").await, Err(PortError::NotFound));
 }
