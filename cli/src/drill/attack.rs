@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
 use jiff::SignedDuration;
-use portcullis_base::{Clock, Timestamp};
+use portcullis_base::Timestamp;
 use portcullis_detection::records;
-use portcullis_lambda::SystemClock;
 use portcullis_response::Finding;
 use serde::Deserialize;
 use serde_json::Value;
@@ -107,10 +106,10 @@ fn of_file(file: &Path) -> Result<Attack, Failure> {
 }
 
 impl Attack {
-    /// What is sent: the last event happens now, those before it as long before it as they were recorded, each under an id
-    /// that it never had.
-    pub(super) fn body(&self) -> Result<Vec<u8>, Failure> {
-        let (run, now) = (run_id()?, SystemClock.now());
+    /// What is sent at `now`: the last event happens then, those before it as long before it as they were recorded, each
+    /// under an id that it never had.
+    pub(super) fn body(&self, now: Timestamp) -> Result<Vec<u8>, Failure> {
+        let run = run_id()?;
         Ok(match &self.events {
             Events::Records(records) => {
                 let lines: Vec<String> = restamped(records, &run, now).iter().map(Value::to_string).collect();
@@ -179,7 +178,9 @@ mod tests {
     use std::collections::BTreeSet;
     use std::fs;
 
+    use portcullis_base::Clock;
     use portcullis_detection::{Context, Detector, MemoryState, RuleSet, SHIPPED as RULES};
+    use portcullis_lambda::SystemClock;
     use serde_json::json;
 
     use super::*;
@@ -202,7 +203,8 @@ mod tests {
         let detector = Detector::new(RuleSet::load(RULES).unwrap(), Context::default());
         for attack in shipped().unwrap() {
             let Events::Records(_) = &attack.events else { continue };
-            let (state, body, mut seen) = (MemoryState::default(), attack.body().unwrap(), BTreeSet::new());
+            let (state, body, mut seen) =
+                (MemoryState::default(), attack.body(SystemClock.now()).unwrap(), BTreeSet::new());
             for record in records(&body) {
                 let hits = detector.examine(&record.unwrap(), &state, SystemClock.now()).await.unwrap();
                 for hit in hits {

@@ -41,7 +41,8 @@ pub(super) struct Seen {
     status: Status,
 }
 
-/// From the activity to the incident, and from the incident to the first message and to containment.
+/// From the activity (of events that were recorded before the last one: from when they were sent) to the incident, and from
+/// the incident to the first message and to containment.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Spans {
     detect: Option<i64>,
@@ -68,8 +69,8 @@ impl Outcome {
             title: attack.title.clone(),
             technique,
             waiting: incidents.iter().flat_map(|i| &i.steps).filter(waits).count(),
-            milliseconds: main.map(Spans::of).unwrap_or_default(),
-            shown: main.map(spans).unwrap_or_default(),
+            milliseconds: main.map(|main| Spans::of(main, played.sent_at)).unwrap_or_default(),
+            shown: main.map(|main| spans(main, played.sent_at)).unwrap_or_default(),
             as_expected: why_not.is_empty(),
             why_not,
             seen,
@@ -90,21 +91,21 @@ impl Seen {
 }
 
 impl Spans {
-    fn of(incident: &Incident) -> Self {
+    fn of(incident: &Incident, sent_at: Timestamp) -> Self {
         let times = &incident.times;
         let millis = |from: Timestamp, to: Timestamp| (to.as_millisecond() - from.as_millisecond()).max(0);
         Self {
-            detect: Some(millis(times.happened, times.detected)),
+            detect: Some(millis(times.happened.max(sent_at), times.detected)),
             notify: times.notified.map(|at| millis(times.detected, at)),
             contain: times.contained.map(|at| millis(times.detected, at)),
         }
     }
 }
 
-fn spans(incident: &Incident) -> [String; 3] {
+fn spans(incident: &Incident, sent_at: Timestamp) -> [String; 3] {
     let times = &incident.times;
     let since = |at: Option<Timestamp>| at.map(|at| between(times.detected, at)).unwrap_or_default();
-    [between(times.happened, times.detected), since(times.notified), since(times.contained)]
+    [between(times.happened.max(sent_at), times.detected), since(times.notified), since(times.contained)]
 }
 
 /// A recording says which rules see it and which steps contain it: nothing less, and of containment nothing more.

@@ -1,6 +1,8 @@
 //! Sends events to a running stack, and reads what it made of them.
 
+use portcullis_base::{Clock, Timestamp};
 use portcullis_detection::records;
+use portcullis_lambda::SystemClock;
 use portcullis_response::{Finding, Incident};
 use serde_json::Value;
 
@@ -10,8 +12,10 @@ use crate::failure::Failure;
 use crate::incident;
 
 /// What the stack made of events.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Played {
+    /// When they were sent.
+    pub(crate) sent_at: Timestamp,
     /// The incidents that they belong to, in the order in which they were opened.
     pub(crate) incidents: Vec<Incident>,
     /// The same as the stack said it.
@@ -21,7 +25,8 @@ pub(crate) struct Played {
 }
 
 pub(super) async fn play(api: &Api, attack: &Attack) -> Result<Played, Failure> {
-    let played = send(api, attack.body()?).await?;
+    let now = SystemClock.now();
+    let played = Played { sent_at: now, ..send(api, attack.body(now)?).await? };
     if played.unanswered == 0 {
         return Ok(played);
     }
@@ -30,7 +35,8 @@ pub(super) async fn play(api: &Api, attack: &Attack) -> Result<Played, Failure> 
 
 /// Sends records or a finding, in parts where there is much of it.
 pub(crate) async fn send(api: &Api, events: Vec<u8>) -> Result<Played, Failure> {
-    let mut played = Played::default();
+    let mut played =
+        Played { sent_at: SystemClock.now(), incidents: Vec::new(), answers: Vec::new(), unanswered: 0 };
     for part in parts(events) {
         let answer = api.send("/events", part).await?;
         played.unanswered += answer.get("unanswered").and_then(Value::as_u64).unwrap_or_default();
