@@ -48,6 +48,8 @@ pub struct Stack {
     pub incidents_table: String,
     /// The table of what detection rules that count have seen.
     pub correlation_table: String,
+    /// The topic of messages about incidents.
+    pub notifications_topic_arn: String,
     /// The KMS key that signing keys are sealed under (an ARN).
     pub signing_key_id: String,
     /// The secret with the key of the hashes of client secrets.
@@ -79,6 +81,7 @@ impl Stack {
             ("AUDIT_TABLE", &self.audit_table),
             ("INCIDENTS_TABLE", &self.incidents_table),
             ("CORRELATION_TABLE", &self.correlation_table),
+            ("NOTIFICATIONS_TOPIC_ARN", &self.notifications_topic_arn),
             ("SIGNING_KEY_ID", &self.signing_key_id),
             ("CREDENTIALS_KEY_SECRET", &self.credentials_key_secret),
             ("REFRESH_KEY_SECRET", &self.refresh_key_secret),
@@ -93,6 +96,8 @@ impl Stack {
             ("AUDIENCE", "https://api.portcullis.example"),
             // Signs the authorizer's sample events: the token service's own key is never known beforehand.
             ("ISSUERS", include_str!("../../../config/dev/issuers.json")),
+            ("OWN_ROLE_ARN", "arn:aws:iam::123456789012:role/portcullis-responder"),
+            ("PLAYBOOKS", PLAYBOOKS),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
         self.account.env().into_iter().chain(own).chain(fixed).collect()
@@ -122,6 +127,7 @@ pub async fn deploy_stack(account: &Account) -> Stack {
     secret(&config, REFRESH_KEY, [key_before, "refresh: thirty-two bytes or more"]).await;
     client(&config).await;
     rotating_secret(&config, CLIENT_SECRET).await;
+    user(&config).await;
     Stack {
         account: account.clone(),
         text_queue_url,
@@ -137,6 +143,7 @@ pub async fn deploy_stack(account: &Account) -> Stack {
         audit_table: AUDIT.to_owned(),
         incidents_table: INCIDENTS.to_owned(),
         correlation_table: CORRELATION.to_owned(),
+        notifications_topic_arn: topic(&config).await,
         signing_key_id: key(&config).await,
         credentials_key_secret: CREDENTIALS_KEY.to_owned(),
         refresh_key_secret: REFRESH_KEY.to_owned(),
@@ -283,6 +290,18 @@ async fn client(config: &SdkConfig) {
     assert_eq!(store.replace("svc.memory", &secrets, 0).await, Ok(true), "a client");
 }
 
+async fn topic(config: &SdkConfig) -> String {
+    let answer = aws_sdk_sns::Client::new(config).create_topic().name("portcullis-incidents").send().await;
+    answer.expect("a topic").topic_arn.expect("its ARN")
+}
+
+/// The user that the responders' sample events are about, with a key.
+async fn user(config: &SdkConfig) {
+    let client = aws_sdk_iam::Client::new(config);
+    client.create_user().user_name("ana").send().await.expect("a user");
+    client.create_access_key().user_name("ana").send().await.expect("a key");
+}
+
 fn schema(partition: &str, sort: &str) -> Vec<KeySchemaElement> {
     [(partition, KeyType::Hash), (sort, KeyType::Range)]
         .map(|(name, kind)| {
@@ -354,6 +373,23 @@ const SUBJECT_KEYS: &str = "portcullis-subject-keys";
 const TOKENS: &str = "portcullis-tokens";
 const CREDENTIALS: &str = "portcullis-credentials";
 const AUDIT: &str = "portcullis-audit";
+/// The responders' own, for what their sample events are about: keys are deactivated without asking.
+const PLAYBOOKS: &str = "
+incident: COMPROMISED_CREDENTIALS
+title: Compromised credentials
+dry_run: false
+steps: [{step: notify, mode: automatic}, {step: deactivate_access_keys, mode: automatic}]
+---
+incident: BACKDOOR
+title: Backdoor
+dry_run: false
+steps: [{step: notify, mode: automatic}, {step: deactivate_access_keys, mode: automatic}]
+---
+incident: GENERIC
+title: Security incident
+dry_run: false
+steps: [{step: notify, mode: automatic}]
+";
 const INCIDENTS: &str = "portcullis-incidents";
 const CORRELATION: &str = "portcullis-correlation";
 const CREDENTIALS_KEY: &str = "portcullis/credentials-key";

@@ -36,6 +36,16 @@ async fn authorizer_answers_its_events_as_expected() {
     answers_as_expected("authorizer").await;
 }
 
+#[tokio::test]
+async fn cloudtrail_responder_answers_its_events_as_expected() {
+    answers_as_expected("cloudtrail-responder").await;
+}
+
+#[tokio::test]
+async fn guardduty_responder_answers_its_events_as_expected() {
+    answers_as_expected("guardduty-responder").await;
+}
+
 /// Two containers, one limit in Redis; and no request passes once that is gone.
 #[tokio::test]
 async fn the_authorizer_keeps_its_limits_in_redis_where_it_is_set_to() {
@@ -61,8 +71,9 @@ async fn the_authorizer_keeps_its_limits_in_redis_where_it_is_set_to() {
 
 #[test]
 fn every_event_has_an_expected_answer_and_every_function_is_run() {
-    let run = ["authorizer", "pii", "rotation", "sts", "webhook"].map(str::to_owned);
-    assert_eq!(cases::functions(), BTreeSet::from(run));
+    let run =
+        ["authorizer", "cloudtrail-responder", "guardduty-responder", "pii", "rotation", "sts", "webhook"];
+    assert_eq!(cases::functions(), BTreeSet::from(run.map(str::to_owned)));
     for function in cases::functions() {
         let folder = cases::events().join(function);
         assert_eq!(cases::names(&folder, false), cases::names(&folder, true), "{}", folder.display());
