@@ -19,8 +19,10 @@ use crate::input;
 use crate::output::Output;
 use crate::table::{printable, table};
 
-/// Prints the plan for every incident in these files: which steps, on what, why, and how each is undone. Reads CloudTrail
-/// records as `portcullis detect` does, and GuardDuty findings as EventBridge delivers them, one a file.
+/// Print the plan for every incident in these logs and findings, or let a running stack carry it out.
+///
+/// A plan says which steps, on what, why, and how each is undone. Files hold CloudTrail records, as `portcullis detect` takes
+/// them, or a GuardDuty finding as EventBridge delivers it.
 ///
 /// Without --apply nothing is changed and no account is asked: tags are unknown, so that steps that they could forbid ask
 /// first; exit code 1 where there are incidents. With --apply the events go to a running local stack, whose own rules and

@@ -23,20 +23,19 @@ use crate::output::Output;
 pub(crate) use self::outcome::outcomes_table;
 pub(crate) use self::play::send;
 
-/// Plays attacks into a running local stack, one after the other, and prints for each what was seen, what was contained, and
-/// how long it took to detect it, to tell people and to contain it; at the end releases what it contained. The shipped attacks
-/// (events/drill) say what is expected of each; a refused attempt that must be seen and left alone and a deployment that must
-/// not be seen at all are among them.
+/// Play recorded attacks into a running local stack, and say what was seen, what was contained, and how long each took.
+///
+/// The shipped attacks (events/drill) say what is expected of each; a refused attempt that must be seen and left alone, and a
+/// deployment that must not be seen at all, are among them. At the end everything that was contained is released.
 ///
 /// Files of your own are CloudTrail records (as portcullis detect takes them) or one GuardDuty finding, one attack a file. They
 /// are played as of now, under new event ids. Expected of them: that something is seen, and that what the playbooks do about
 /// it comes to its end.
 ///
-/// The local stack responds in a SIMULATED account. Stacks in AWS take no events this way: there, GuardDuty's sample findings
-/// do the same and are never contained. Exit code 1 where something was not as expected.
+/// The local stack responds in a SIMULATED account. A stack in AWS takes no events this way: there, GuardDuty's sample
+/// findings show that it works, and are never contained. Exit code 1 where something was not as expected.
 #[derive(Debug, clap::Args)]
 #[command(
-    verbatim_doc_comment,
     after_help = "Example:\n  portcullis drill\n  portcullis drill my-recordings/*.json --keep\n  portcullis drill --json | jq 'select(.as_expected == false)'"
 )]
 pub(crate) struct Args {

@@ -15,6 +15,6 @@ pub use root::{RootKey, RootKeyError};
 pub use sealer::LocalSealer;
 pub use secrets::{EnvSecrets, FileSecrets, SecretsDirError};
 pub use store::{
-    AuditPage, DeadLetterEntry, Depth, Handle, KeptWorld, LocalAccount, OpenError, Received, Store, StoreError,
-    StoreOptions,
+    AuditPage, DeadLetterEntry, Depth, Handle, KeptWorld, LocalAccount, OpenError, Received, Store,
+    StoreError, StoreOptions,
 };
