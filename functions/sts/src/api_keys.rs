@@ -4,7 +4,7 @@
 //! Whoever makes keys can make one of any identity, and so reach what that identity reaches: as whoever registers client
 //! secrets can. What holds it to account is the audit trail, which has every key with its maker before the key is shown.
 
-use portcullis_access::{ApiKey, ApiKeyStore as _, PresentedKey};
+use portcullis_access::{ApiKey, ApiKeyStore as _, MAX_KEYS, PresentedKey};
 use portcullis_audit::Kind;
 use portcullis_base::{ExposeSecret, Timestamp};
 use portcullis_lambda::ProxyResponse;
@@ -39,6 +39,11 @@ pub(crate) async fn create<P: Ports>(context: &mut Context<'_, P>) -> Result<Pro
     let order: Option<Order> = request::json(context.request, &context.request.body()?, malformed)?;
     let shown = PresentedKey::random().map_err(|_| Refusal::Internal)?;
     let key = new_key(context, order.ok_or(malformed)?, &shown)?;
+    if context.parts.api_keys.list().await?.len() >= MAX_KEYS {
+        return Err(Refusal::InvalidRequest(
+            "there are as many keys as there may be: revoked ones go with their end",
+        ));
+    }
     if !context.parts.api_keys.replace(&key, 0).await? {
         return Err(Refusal::Internal);
     }
@@ -77,6 +82,17 @@ pub(crate) async fn revoke<P: Ports>(context: &mut Context<'_, P>) -> Result<Pro
     let ended = context.event(Kind::CredentialRevoked, &caller).resource("api-key", &key.id);
     context.note(ended.detail("owner", &key.owner));
     Ok(ProxyResponse::json(200, described(&key).to_string()))
+}
+
+/// Ends every key of an owner. How many it ended.
+pub(crate) async fn end_all<P: Ports>(context: &Context<'_, P>, owner: &str) -> Result<usize, Refusal> {
+    let listed = context.parts.api_keys.list().await?;
+    let good = |key: &ApiKey| key.owner == owner && key.revoked_at.is_none();
+    let ids: Vec<String> = listed.into_iter().map(|known| known.key).filter(good).map(|key| key.id).collect();
+    for id in &ids {
+        end(context, id).await?;
+    }
+    Ok(ids.len())
 }
 
 /// Whoever loses the race for the record looks at it anew.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::parts::MAX_TOKEN_LIFETIME;
 use crate::refusal::Refusal;
-use crate::{Ports, bearer, limits, request};
+use crate::{Ports, api_keys, bearer, limits, request};
 
 /// What is to end: exactly one of these, but that `issuer` goes with `subject`.
 #[derive(Deserialize, Default)]
@@ -37,12 +37,28 @@ pub(crate) async fn add<P: Ports>(context: &mut Context<'_, P>) -> Result<ProxyR
     let (revocation, event) = read(context, &caller, order.ok_or(MALFORMED)?)?;
     context.parts.revocations.store().add(&revocation).await?;
     context.note(event);
+    let ended = end_keys(context, &revocation.target).await?;
     context.count("Revocations");
     let mut body = described(&revocation.target);
     if let Value::Object(members) = &mut body {
         members.insert("until".to_owned(), revocation.until.as_second().into());
+        members.extend(ended.map(|count| ("api_keys".to_owned(), count.into())));
     }
     Ok(ProxyResponse::json(200, body.to_string()))
+}
+
+/// An API key stands for its owner without a token: what ends the one ends the other. Where this fails, the caller asks
+/// again, and what is ended already stays ended.
+async fn end_keys<P: Ports>(
+    context: &Context<'_, P>,
+    target: &RevocationTarget,
+) -> Result<Option<usize>, Refusal> {
+    match target {
+        RevocationTarget::Subject { iss, sub, .. } if *iss == context.parts.settings.issuer.as_str() => {
+            Ok(Some(api_keys::end_all(context, sub).await?))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn read<P: Ports>(

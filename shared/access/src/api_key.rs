@@ -137,6 +137,13 @@ impl ApiKey {
         Ok(found)
     }
 
+    /// When a store may forget the key: a month after its end, so that an operator who looks back still finds it. `None`:
+    /// never, since it has no end.
+    pub fn forgotten_at(&self) -> Option<Timestamp> {
+        let end = self.expires_at?.as_second().saturating_add(KEPT_SECONDS);
+        Some(Timestamp::from_second(end).unwrap_or(Timestamp::MAX))
+    }
+
     /// Takes the time of [`ApiKey::check`] for a key that does not exist.
     pub fn check_nobody(shown: &PresentedKey, hasher: &SecretHasher) -> ApiKeyError {
         let _never = StoredSecrets::check_nobody(hasher, &hashed_for(&shown.id), &shown.secret);
@@ -160,6 +167,10 @@ pub trait ApiKeyStore: Send + Sync {
 /// How many keys a list holds at most.
 pub const MAX_LISTED: usize = 1_000;
 
+/// How many there may be before no more are made. Below [`MAX_LISTED`] by more than can be made at once, so that no list
+/// ever lacks one.
+pub const MAX_KEYS: usize = 900;
+
 /// An API key and its version.
 #[derive(Debug, Clone)]
 pub struct KnownApiKey {
@@ -174,6 +185,7 @@ fn hashed_for(id: &str) -> String {
 }
 
 const PREFIX: &str = "pk.";
+const KEPT_SECONDS: i64 = 30 * 24 * 3600;
 
 #[cfg(test)]
 mod tests {

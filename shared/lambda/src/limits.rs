@@ -21,6 +21,10 @@ impl LimitsConfig {
         let on_failure = s.parsed("LIMITS_ON_FAILURE", OnStoreFailure::Refuse, |_| true);
         let user = s.optional("LIMITS_REDIS_USER");
         let secret = s.optional("LIMITS_REDIS_SECRET");
+        if user.is_some() && secret.is_none() {
+            // Without it the name would be dropped, and the default user's rights be used.
+            s.problem("LIMITS_REDIS_USER is set without LIMITS_REDIS_SECRET, its password");
+        }
         let place = match (s.optional("LIMITS_TABLE"), s.optional("LIMITS_REDIS_URL")) {
             (Some(table), None) => LimitsPlace::Table(table),
             (None, Some(address)) => LimitsPlace::Redis { address, user, secret },
@@ -74,9 +78,14 @@ mod tests {
             ("neither", &[][..]),
             ("both", &[("LIMITS_TABLE", "t"), ("LIMITS_REDIS_URL", "rediss://hunter2")]),
             ("a user alone", &[("LIMITS_REDIS_USER", "hunter2")]),
+            ("no password", &[("LIMITS_REDIS_URL", "rediss://c"), ("LIMITS_REDIS_USER", "hunter2")]),
         ] {
             let error = read(set).unwrap_err();
-            assert!(error.contains("LIMITS_TABLE") && !error.contains("hunter2"), "{label}: {error}");
+            assert!(
+                error.contains(if label == "no password" { "LIMITS_REDIS_SECRET" } else { "LIMITS_TABLE" })
+                    && !error.contains("hunter2"),
+                "{label}: {error}"
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! API keys: made, listed and ended by security admins.
 
-use portcullis_access::{ApiKeyError, ApiKeyStore as _, PresentedKey};
+use portcullis_access::{ApiKey, ApiKeyError, ApiKeyStore as _, MAX_KEYS, PresentedKey};
 use portcullis_token::{SecretHasher, SecretMatch, StoreError};
 use serde_json::{Value, json};
 
@@ -52,6 +52,22 @@ async fn a_key_is_shown_once_and_stands_for_its_owner_until_its_end() {
     assert_eq!(check(&sts, &key).await, Ok(SecretMatch::Current));
     sts.clock.advance(1);
     assert_eq!(check(&sts, &key).await, Err(ApiKeyError::Expired));
+    sts.clock.advance(30 * 24 * 3600 * 1000);
+    assert_eq!(list(&sts).await.body, json!({"api_keys": []}), "a month after its end it is forgotten");
+}
+
+#[tokio::test]
+async fn no_key_is_made_that_a_list_could_lack() {
+    let sts = sts().await;
+    let made = create(&sts, &json!({"owner": "svc.bff", "scopes": "read:conversations"})).await;
+    let known = sts.credentials.load(&made.text("id")).await.unwrap().unwrap().key;
+    for n in 1..MAX_KEYS {
+        let key = ApiKey { id: format!("k{n:07}"), ..known.clone() };
+        assert!(sts.credentials.replace(&key, 0).await.unwrap());
+    }
+    let refused = create(&sts, &json!({"owner": "svc.bff", "scopes": "read:conversations"})).await;
+    assert_eq!(refused.error(), (400, "invalid_request"), "{refused:?}");
+    assert_eq!(list(&sts).await.body["api_keys"].as_array().unwrap().len(), MAX_KEYS);
 }
 
 #[tokio::test]

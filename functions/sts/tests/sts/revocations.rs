@@ -1,5 +1,6 @@
 //! The end of everything in a name, and of a certificate.
 
+use portcullis_access::ApiKeyStore as _;
 use portcullis_token::{RevocationList, RevocationStore as _, Thumbprint, TokenError};
 use rcgen::{CertificateParams, KeyPair, SanType};
 use serde_json::{Value, json};
@@ -33,6 +34,30 @@ fn certificate_of(service: &str) -> String {
 
 fn by_certificate(pem: &str) -> Call {
     Call::token(&[("grant_type", "client_credentials"), ("client_id", "svc.actuator")]).certificate(pem, "")
+}
+
+#[tokio::test]
+async fn a_subjects_api_keys_end_with_its_sessions_and_nobody_elses() {
+    let sts = sts().await;
+    let mut ids = Vec::new();
+    for owner in ["svc.bff", "svc.bff", "svc.memory"] {
+        let token = sts.token_of("ops.admin").await;
+        let call =
+            Call::new("POST", "/sts/api-keys").bearer(&token).header("Content-Type", "application/json");
+        let order = json!({"owner": owner, "scopes": "read:conversations"});
+        ids.push(sts.send(&call.body(&order.to_string())).await.text("id"));
+    }
+    let answer = revoke(&sts, "ops.admin", &json!({"subject": "svc.bff"})).await;
+    assert_eq!((answer.status, &answer.body["api_keys"]), (200, &json!(2)), "{answer:?}");
+    let mut ended = Vec::new();
+    for id in &ids {
+        ended.push(sts.credentials.load(id).await.unwrap().unwrap().key.revoked_at.is_some());
+    }
+    assert_eq!(ended, [true, true, false]);
+    let again = revoke(&sts, "ops.admin", &json!({"subject": "svc.bff"})).await;
+    assert_eq!((again.status, &again.body["api_keys"]), (200, &json!(0)), "they stay ended");
+    let elsewhere = json!({"subject": "svc.memory", "issuer": "https://other.example"});
+    assert_eq!(revoke(&sts, "ops.admin", &elsewhere).await.body.get("api_keys"), None, "another's subject");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! which they are listed.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use portcullis_access::{ApiKey, ApiKeyStore, KnownApiKey, MAX_LISTED};
 use portcullis_base::Timestamp;
 use portcullis_token::{KnownSecrets, Scope, StoreError, StoredSecrets};
@@ -20,18 +21,17 @@ impl ApiKeyStore for DynamoCredentials {
     async fn replace(&self, key: &ApiKey, expected: u64) -> Result<bool, StoreError> {
         if expected == 0 {
             // First: a crash in between leaves an id that leads nowhere, and never a key that no list shows.
-            let _there_before = self.0.put_if(&listed(&key.id), [], Condition::absent()).await?;
+            let _there_before = self.0.put_if(&listed(&key.id), end(key), Condition::absent()).await?;
         }
         let attributes = attributes(key, expected.saturating_add(1));
         self.0.put_if(&key_of(&key.id), attributes, Condition::version(expected)).await
     }
 
     async fn list(&self) -> Result<Vec<KnownApiKey>, StoreError> {
-        let mut keys = Vec::new();
-        for id in self.ids().await? {
-            keys.extend(ApiKeyStore::load(self, &id).await?);
-        }
-        Ok(keys)
+        let ids = stream::iter(self.ids().await?);
+        let loads = ids.map(|id| async move { ApiKeyStore::load(self, &id).await }).buffered(AT_ONCE);
+        let keys: Vec<Option<KnownApiKey>> = loads.try_collect().await?;
+        Ok(keys.into_iter().flatten().collect())
     }
 }
 
@@ -79,10 +79,16 @@ fn attributes(key: &ApiKey, version: u64) -> Vec<(&'static str, AttributeValue)>
     attributes.push(("owner", string(&key.owner)));
     attributes.push(("scopes", string(key.scopes.to_string())));
     attributes.push(("tier", string(&key.tier)));
+    attributes.extend(end(key));
     for (name, time) in [(VALID_UNTIL, key.expires_at), (REVOKED_AT, key.revoked_at)] {
         attributes.extend(time.map(|time| (name, number(time.as_millisecond()))));
     }
     attributes
+}
+
+/// The table's TTL attribute: seconds since the Unix epoch.
+fn end(key: &ApiKey) -> Option<(&'static str, AttributeValue)> {
+    key.forgotten_at().map(|at| ("expires_at", number(at.as_second())))
 }
 
 /// Secrets and the version that they come with.
@@ -113,6 +119,7 @@ fn take_optional_time(item: &mut Item, name: &str) -> Result<Option<Timestamp>, 
     item.contains_key(name).then(|| take_time(item, name)).transpose()
 }
 
+const AT_ONCE: usize = 16;
 const LIST: &str = "api-keys";
 const QUERY: Call = Call { service: "dynamodb", operation: "Query" };
 const VALID_UNTIL: &str = "valid_until";

@@ -89,7 +89,8 @@ impl ApiKeyStore for Credentials {
         if state.api_keys.get(&key.id, now).map_or(0, |known| known.version) != expected {
             return Ok(false);
         }
-        state.api_keys.put(&key.id, KnownApiKey { key: key.clone(), version: expected + 1 }, FOR_EVER);
+        let ends = key.forgotten_at().map_or(FOR_EVER, |at| at.as_millisecond());
+        state.api_keys.put(&key.id, KnownApiKey { key: key.clone(), version: expected + 1 }, ends);
         Ok(true)
     }
 

@@ -182,6 +182,7 @@ impl ApiKeyStore for Store {
     }
 
     async fn replace(&self, key: &ApiKey, expected: u64) -> Result<bool, TokenStoreError> {
+        let ends = key.forgotten_at().map_or(FOR_EVER, |at| at.as_millisecond());
         let row = rows::encode_api_key(key, expected.saturating_add(1));
         check_size(&row)?;
         let replace = move |there: Option<Vec<u8>>| {
@@ -189,7 +190,7 @@ impl ApiKeyStore for Store {
                 None => 0,
                 Some(row) => rows::decode_api_key(&row).ok_or(Fault::Row)?.version,
             };
-            Ok(if version == expected { put(row.clone(), FOR_EVER, true) } else { Change::Keep(false) })
+            Ok(if version == expected { put(row.clone(), ends, true) } else { Change::Keep(false) })
         };
         Ok(self.change_entry(Kind::ApiKey, &[&key.id], replace).await?)
     }
