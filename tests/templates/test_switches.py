@@ -165,7 +165,7 @@ def test_the_responders_get_every_event_once_and_look_by_themselves():
     assert sorted(kinds) == sorted(set(kinds)), "an event that two rules match is judged twice"
     assert {"AWS API Call via CloudTrail", "AWS Console Sign In via CloudTrail", "GuardDuty Finding"} <= set(kinds)
     schedules = {l: r["Properties"]["ScheduleExpression"] for l, r in rules.items() if "ScheduleExpression" in r["Properties"]}
-    assert schedules == {"Audit": "rate(15 minutes)", "Expiry": "rate(5 minutes)"}
+    assert schedules == {"Audit": "rate(5 minutes)", "Expiry": "rate(5 minutes)"}
     for logical, rule in rules.items():
         (target,) = rule["Properties"]["Targets"]
         assert target["DeadLetterConfig"]["Arn"] == "<Alerts.Outputs.UndeliveredQueueArn>", logical
