@@ -3,7 +3,7 @@
 //! Each region is read in windows, oldest first; a window at most an hour long, so that its pages are done with long
 //! before their tokens expire. A window ends fifteen minutes ago, since CloudTrail takes up to that long to show an event,
 //! and begins ten minutes before the end of the last one, for those that take longer still. Progress is kept after each
-//! page. What is read twice counts once: a correlation adds no observation a second time, and a hit is the incident that
+//! page, and the begin of the first audit before any. What is read twice counts once: a correlation adds no observation a second time, and a hit is the incident that
 //! it was before.
 //!
 //! Pages come newest first. A page is judged oldest first, so that a correlation's incident is named after the event that
@@ -110,12 +110,18 @@ impl Lane {
         let begin = begun.checked_sub(parts.audit.lookback).unwrap_or(Timestamp::MIN);
         let until = to_the_second(begun.checked_sub(LATENESS).unwrap_or(Timestamp::MIN));
         let fresh = AuditProgress { done_to: to_the_second(begin), open: None, revision: 0 };
-        let (progress, end) = match stored {
-            Ok(progress) => (progress.unwrap_or(fresh), None),
-            Err(error) => (fresh, Some(End::Failed(error))),
+        let (stored, end) = match stored {
+            Ok(stored) => (stored, None),
+            Err(error) => (None, Some(End::Failed(error))),
         };
-        let region = region.to_owned();
-        Self { region, progress, until, pages: 0, asked: None, refused: 0, again: false, end }
+        let first = stored.is_none();
+        let (region, progress) = (region.to_owned(), stored.unwrap_or_else(|| fresh.clone()));
+        let mut lane = Self { region, progress, until, pages: 0, asked: None, refused: 0, again: false, end };
+        if first && lane.is_open() {
+            // Kept before anything is read: the begin of an audit that fails must not slide away with the clock.
+            lane.save(parts, AuditProgress { revision: 1, ..fresh }).await;
+        }
+        lane
     }
 
     const fn is_open(&self) -> bool {
@@ -150,9 +156,11 @@ impl Lane {
     /// The window that is under way, or the next one; `None` where everything was read.
     fn window(&self) -> Option<OpenWindow> {
         let next = || {
-            let longest = self.progress.done_to.checked_add(LONGEST_WINDOW).ok()?;
-            let to = self.until.min(longest);
-            (to > self.progress.done_to).then_some(OpenWindow { to, page: None })
+            let done_to = self.progress.done_to;
+            let to = self.until.min(done_to.checked_add(LONGEST_WINDOW).ok()?);
+            // Of what this audit begins, the last window may be short; one that is nearly up to date waits for the next.
+            let worth = self.pages > 0 || done_to.checked_add(SHORTEST_WINDOW).ok()? <= self.until;
+            (worth && to > done_to).then_some(OpenWindow { to, page: None })
         };
         self.progress.open.clone().or_else(next)
     }
@@ -198,6 +206,10 @@ impl Lane {
             }
             None => AuditProgress { done_to: window.to, open: None, revision },
         };
+        self.save(parts, progress).await;
+    }
+
+    async fn save<P: Ports>(&mut self, parts: &Parts<P>, progress: AuditProgress) {
         let mut attempt = 1;
         loop {
             match parts.progress.save_progress(&self.region, &progress).await {
@@ -246,6 +258,10 @@ fn to_the_second(at: Timestamp) -> Timestamp {
 const LATENESS: Duration = Duration::from_secs(15 * 60);
 const OVERLAP: Duration = Duration::from_secs(10 * 60);
 const LONGEST_WINDOW: Duration = Duration::from_secs(60 * 60);
+
+/// The schedule comes every five minutes, so that an audit that is behind has three times the requests of one a quarter of
+/// an hour. One that keeps up reads each other time: every window reads the overlap again.
+const SHORTEST_WINDOW: Duration = Duration::from_secs(9 * 60);
 
 /// CloudTrail answers two requests a second, account and region.
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>

@@ -17,9 +17,12 @@ pub struct Config {
     /// `DETECTION_CONTEXT`: what the rules are told of the account, as YAML; the shipped context where absent.
     pub context: Context,
     /// `AUDIT_REGIONS`: regions whose history is read, separated by commas; `AWS_REGION` and `us-east-1`, which has the
-    /// events of global services, where absent. `AUDIT_LOOKBACK_MINUTES`: how far back the first audit begins (15 to
-    /// 129600, which is all that CloudTrail keeps; 60).
+    /// events of global services, where absent. `AUDIT_LOOKBACK_MINUTES`: how far back the first audit begins (30 to
+    /// 129600, which is all that CloudTrail keeps; 60): the last quarter of an hour is not read yet.
     pub audit: AuditSettings,
+    /// `AUDIT_READ_ONLY_EVENTS`: whether the audit reads calls that only read, which are most by far (`true`). Where
+    /// EventBridge does not deliver them, or the audit falls behind with them, `false`.
+    pub audit_reads: bool,
 }
 
 impl Config {
@@ -42,12 +45,13 @@ impl Config {
         let correlation_table = s.required("CORRELATION_TABLE");
         let context = context(&mut s);
         let regions = regions(&mut s);
-        let minutes = s.parsed("AUDIT_LOOKBACK_MINUTES", 60_u64, |n| (15..=90 * 24 * 60).contains(n));
+        let minutes = s.parsed("AUDIT_LOOKBACK_MINUTES", 60_u64, |n| (30..=90 * 24 * 60).contains(n));
         let audit = AuditSettings { regions, lookback: Duration::from_secs(minutes * 60) };
+        let audit_reads = s.parsed("AUDIT_READ_ONLY_EVENTS", true, |_| true);
         match response {
             Some(response) => {
                 s.finish()?;
-                Ok(Self { response, correlation_table, context, audit })
+                Ok(Self { response, correlation_table, context, audit, audit_reads })
             }
             None => Err(s.into_error()),
         }
@@ -129,13 +133,17 @@ mod tests {
             with("AUDIT_LOOKBACK_MINUTES", "1440").unwrap().audit.lookback,
             Duration::from_secs(86_400)
         );
+        assert!(with("AUDIT_LOOKBACK_MINUTES", "30").is_ok());
+        assert!(with("", "").unwrap().audit_reads);
+        assert!(!with("AUDIT_READ_ONLY_EVENTS", "false").unwrap().audit_reads);
         for (name, value) in [
             ("AUDIT_REGIONS", ","),
             ("AUDIT_REGIONS", "everywhere"),
             ("AUDIT_REGIONS", "EU-WEST-1"),
             ("AUDIT_REGIONS", "eu-west-1;us-east-1"),
-            ("AUDIT_LOOKBACK_MINUTES", "14"),
+            ("AUDIT_LOOKBACK_MINUTES", "29"),
             ("AUDIT_LOOKBACK_MINUTES", "129601"),
+            ("AUDIT_READ_ONLY_EVENTS", "no"),
             ("DETECTION_CONTEXT", "accounts: ['1']"),
             ("DETECTION_CONTEXT", "unknown: 1"),
             ("PLAYBOOKS", "x"),

@@ -70,7 +70,7 @@ impl<P: Ports> Handler for CloudTrailResponder<P> {
         if received.unanswered > 0 {
             Err(UNANSWERED)
         } else if received.judged == 0 {
-            // It stands in no log: the dead-letter queue is where it can still be looked at.
+            // It stands in no log: after two more tries it is in the queue of the undelivered, where it can be looked at.
             Err(UNREADABLE)
         } else {
             Ok(to_bytes(&answer(&received)))

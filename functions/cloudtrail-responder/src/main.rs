@@ -74,7 +74,7 @@ async fn main() -> Result<(), BoxError> {
         desk,
         detector: Detector::new(RuleSet::load(SHIPPED)?, context),
         correlation: DynamoCorrelation::new(&sdk, correlation_table),
-        history: CloudTrailHistory::new(&sdk),
+        history: CloudTrailHistory::new(&sdk).with_reads(config.audit_reads),
         progress: store(),
         rest: wait(),
         deadline: deadline.clone(),

@@ -235,7 +235,7 @@ fn what_may_pass_is_asked_again_and_what_will_not_fails_only_its_region() {
         bench.history().next_fails([error]);
         assert_eq!(bench.audit().unwrap_err().kind, "AuditIncomplete");
         assert_eq!(bench.incidents().len(), 1, "the other region");
-        assert_eq!(bench.progress().of("us-east-1"), None);
+        assert_eq!(bench.progress().of("us-east-1").unwrap().done_to, before(HOUR), "where it began");
     }
 
     let bench = support::bench();
@@ -249,7 +249,7 @@ fn a_page_whose_hit_is_not_answered_is_read_again() {
     bench.history().add(&key_made("e-1", 30 * 60));
     bench.faults.arm_from(0, portcullis_response::simulation::Fault::Denied);
     assert_eq!(bench.audit().unwrap_err().kind, "AuditIncomplete");
-    assert_eq!(bench.progress().of(REGION), None);
+    assert_eq!(done_to(&bench), before(HOUR));
     bench.faults.disarm();
     bench.audit().unwrap();
     assert_eq!(bench.rules(), ["access-key-for-another"]);
@@ -260,6 +260,7 @@ fn of_two_audits_at_once_one_stands_back() {
     let bench = bench();
     bench.history().page_of(1);
     (0..4).for_each(|i| bench.history().add(&key_made(&format!("e-{i}"), 30 * 60 + i)));
+    bench.progress().put(REGION, AuditProgress { done_to: before(HOUR), open: None, revision: 3 });
     bench.progress().next_fails([HistoryError::Conflict]);
     let answer = bench.audit().unwrap();
     assert_eq!(answer["regions"][0]["pages"], 1, "it leaves the rest to the other");
@@ -269,6 +270,55 @@ fn of_two_audits_at_once_one_stands_back() {
     bench.clock.advance(600_000);
     bench.progress().next_fails([HistoryError::Refused("x".into())]);
     assert_eq!(bench.audit().unwrap_err().kind, "AuditIncomplete");
+}
+
+/// With the shortest lookback that is allowed, and a history that fails at first: what happened since the first audit began
+/// is read, however late that is.
+#[test]
+fn the_begin_of_the_first_audit_does_not_slide_with_the_clock() {
+    let bench = bench();
+    bench.history().add(&key_made("e-1", 55 * 60));
+    bench.history().next_fails([HistoryError::Denied("cloudtrail:LookupEvents".into())]);
+    bench.audit().unwrap_err();
+    let began = bench.progress().of(REGION).unwrap();
+    assert_eq!((began.done_to, began.open, began.revision), (before(HOUR), None, 1));
+    bench.clock.advance(3 * 3_600_000);
+    bench.audit().unwrap();
+    assert_eq!(bench.rules(), ["access-key-for-another"]);
+
+    let bench = support::bench();
+    bench.progress().next_fails([HistoryError::Denied("dynamodb:PutItem".into())]);
+    assert_eq!(bench.audit().unwrap_err().kind, "AuditIncomplete");
+    assert!(bench.history().requests().is_empty(), "nothing is read that could not be kept");
+    let bench = support::bench();
+    bench.progress().next_fails([HistoryError::Conflict]);
+    bench.audit().unwrap();
+    assert!(bench.history().requests().is_empty(), "another container began it");
+}
+
+/// The schedule comes every five minutes, for audits that are behind.
+#[test]
+fn an_audit_that_keeps_up_reads_each_other_time_and_one_that_is_behind_every_time() {
+    let bench = bench();
+    bench.audit().unwrap();
+    let mut read = vec![];
+    for _ in 0..6 {
+        bench.clock.advance(5 * 60 * 1000);
+        let before = bench.history().requests().len();
+        bench.audit().unwrap();
+        read.push(bench.history().requests().len() - before);
+    }
+    assert_eq!(read, [0, 1, 0, 1, 0, 1]);
+
+    let bench = support::bench();
+    bench.history().page_of(1);
+    bench.history().takes(3_000);
+    (0..12).for_each(|i| bench.history().add(&key_made(&format!("e-{i}"), 40 * 60 - i)));
+    for _ in 0..3 {
+        let before = bench.history().requests().len();
+        bench.invoke_for(SCHEDULE.as_bytes(), 20).unwrap().unwrap();
+        assert_eq!(bench.history().requests().len() - before, 4);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The response to GuardDuty findings, and the desk of those who run incidents: list, show, approve, release.
 //!
-//! A finding is an incident, however often it comes: what fails fails the invocation, so that EventBridge delivers it
-//! again, and nothing is done twice. On schedule, addresses whose time is over are let in again, and what a crash left of
+//! A finding is an incident, however often it comes: what fails fails the invocation, so that Lambda calls again
+//! with it, twice, and then keeps it in a queue; nothing is done twice. On schedule, addresses whose time is over are let in again, and what a crash left of
 //! any incident is carried on, also of those that CloudTrail's events opened.
 
 mod api;

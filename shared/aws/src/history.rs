@@ -10,7 +10,7 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_cloudtrail::Client;
 use aws_sdk_cloudtrail::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsError;
-use aws_sdk_cloudtrail::types::Event;
+use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
 use aws_smithy_types::DateTime;
 use portcullis_base::Timestamp;
 use portcullis_detection::{EventHistory, HistoryError, HistoryPage};
@@ -22,6 +22,7 @@ use crate::failure::{Call, Failure, classify, printable};
 #[derive(Debug)]
 pub struct CloudTrailHistory {
     sdk: SdkConfig,
+    reads: bool,
     /// By region.
     clients: Mutex<BTreeMap<String, Client>>,
 }
@@ -30,7 +31,19 @@ impl CloudTrailHistory {
     /// Reads the account of `sdk`. A region's client is made at its first page.
     pub fn new(sdk: &SdkConfig) -> Self {
         let sdk = sdk.clone().into_builder().retry_config(RetryConfig::disabled()).build();
-        Self { sdk, clients: Mutex::default() }
+        Self { sdk, reads: true, clients: Mutex::default() }
+    }
+
+    /// Whether calls that only read are asked for too. `LookupEvents` takes one attribute: here it is `ReadOnly`.
+    #[must_use]
+    pub fn with_reads(self, reads: bool) -> Self {
+        Self { reads, ..self }
+    }
+
+    fn attributes(&self) -> Option<Vec<LookupAttribute>> {
+        let attribute = LookupAttribute::builder().attribute_key(LookupAttributeKey::ReadOnly);
+        let writes = attribute.attribute_value("false").build();
+        if self.reads { None } else { writes.ok().map(|writes| vec![writes]) }
     }
 
     fn client(&self, region: &str) -> Client {
@@ -57,6 +70,7 @@ impl EventHistory for CloudTrailHistory {
         let call = call
             .start_time(DateTime::from_secs(from.as_second()))
             .end_time(DateTime::from_secs(to.as_second()));
+        let call = call.set_lookup_attributes(self.attributes());
         let call = call.max_results(PAGE).set_next_token(page.map(str::to_owned));
         let answer = call.send().await.map_err(|e| meaning(&e))?;
         let records = answer.events.unwrap_or_default().into_iter().map(record).collect();

@@ -43,6 +43,19 @@ async fn a_page_is_asked_of_its_region_and_read_in_its_order() {
 }
 
 #[tokio::test]
+async fn calls_that_only_read_are_left_out_where_they_are_too_many() {
+    let (config, sent) = answering(|_| answer(200, &[], r#"{"Events":[]}"#)).await;
+    let at = |second| Timestamp::from_second(second).unwrap();
+    for reads in [true, false] {
+        let history = CloudTrailHistory::new(&config).with_reads(reads);
+        history.lookup("eu-west-1", at(0), at(60), Some("page-2")).await.unwrap();
+    }
+    let asked: Vec<_> = sent.take().iter().map(|request| body(request)["LookupAttributes"].clone()).collect();
+    let writes = json!([{ "AttributeKey": "ReadOnly", "AttributeValue": "false" }]);
+    assert_eq!(asked, [Value::Null, writes]);
+}
+
+#[tokio::test]
 async fn the_last_page_has_none_after_it() {
     let (config, _) = answering(|_| answer(200, &[], r#"{"Events":[]}"#)).await;
     assert_eq!(lookup(&config, "eu-west-1", None).await, Ok(HistoryPage::default()));
