@@ -28,12 +28,16 @@ pub struct Safety {
     /// Addresses that are never blocked.
     #[serde(default)]
     pub never_block: Vec<IpNet>,
-    /// Accounts that may be acted on; empty: only that of the event.
+    /// Accounts that may be acted on; empty: that of the event. Never another than the one the responder runs in, where
+    /// that is known: a name in a member account is another thing at home.
     #[serde(default)]
     pub accounts: BTreeSet<String>,
-    /// The role that the responder runs under.
+    /// The roles that responders run under.
     #[serde(skip)]
-    own_role: Option<String>,
+    own_roles: BTreeSet<String>,
+    /// What the names of the stack's users, roles, functions and buckets begin with.
+    #[serde(skip)]
+    own_prefix: Option<String>,
     /// The account and region that the responder runs in.
     #[serde(skip)]
     home: Option<(String, String)>,
@@ -86,10 +90,17 @@ impl Safety {
         Ok(safety)
     }
 
-    /// The same rules, with the role (its ARN or name) that the responder itself runs under.
+    /// The same rules, with a role (its ARN or name) that a responder runs under: this one, or another of the account.
     #[must_use]
     pub fn with_own_role(mut self, role: &str) -> Self {
-        self.own_role = role.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned);
+        self.own_roles.extend(role.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned));
+        self
+    }
+
+    /// The same rules, with what the names of the responder's own stack begin with, before a hyphen.
+    #[must_use]
+    pub fn with_own_prefix(mut self, prefix: &str) -> Self {
+        self.own_prefix = Some(format!("{prefix}-"));
         self
     }
 
@@ -103,8 +114,9 @@ impl Safety {
     /// Why a signal's target is not where this responder acts.
     pub(crate) fn elsewhere(&self, target: &Target, account: &str, region: &str) -> Option<String> {
         let own = self.home.as_ref();
-        let allowed = self.accounts.contains(account)
-            || (self.accounts.is_empty() && own.is_none_or(|(own, _)| own == account));
+        // Every call goes to the account that the responder runs in, whatever account the event names.
+        let listed = self.accounts.is_empty() || self.accounts.contains(account);
+        let allowed = listed && own.is_none_or(|(own, _)| own == account);
         if !allowed {
             return Some(format!("account {account} is not one that this responder may act on"));
         }
@@ -119,10 +131,13 @@ impl Safety {
         if let Target::Address { ip } = target {
             return self.spares(*ip);
         }
-        if matches!(target, Target::Role { name, .. } if Some(name) == self.own_role.as_ref()) {
-            return Some("protected: the responder's own role".to_owned());
+        if matches!(target, Target::Role { name, .. } if self.own_roles.contains(name)) {
+            return Some("protected: a responder's own role".to_owned());
         }
         let name = target.to_string();
+        if self.is_of_the_stack(&name) {
+            return Some("protected: it belongs to the responder's own stack".to_owned());
+        }
         let pattern = self.protected.iter().find(|pattern| glob::matches(pattern, &name))?;
         Some(format!("protected: the safety rules name {pattern}"))
     }
@@ -131,6 +146,12 @@ impl Safety {
     pub(crate) fn protects_tagged(&self, tags: &BTreeMap<String, String>) -> Option<String> {
         let tag = self.protected_tag.as_ref()?;
         (tags.get(&tag.key) == Some(&tag.value)).then(|| format!("protected: tagged {}", tag.key))
+    }
+
+    /// Of `kind/name`.
+    fn is_of_the_stack(&self, name: &str) -> bool {
+        let own = self.own_prefix.as_ref().zip(name.split_once('/'));
+        own.is_some_and(|(prefix, (kind, name))| KINDS.contains(&kind) && name.starts_with(prefix))
     }
 
     fn spares(&self, ip: IpAddr) -> Option<String> {
@@ -178,6 +199,7 @@ const SPECIAL: [&str; 13] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SAFETY;
 
     fn role(name: &str) -> Target {
         Target::role(name)
@@ -214,16 +236,50 @@ mod tests {
     }
 
     #[test]
+    fn a_stack_of_any_name_does_not_contain_itself() {
+        let safety = Safety::parse(SAFETY).unwrap();
+        let safety = safety.with_own_role("arn:aws:iam::111122223333:role/a/one").with_own_role("other");
+        let safety = safety.with_own_prefix("guard");
+        for (case, target, protected) in [
+            ("own role", role("one"), true),
+            ("the other responder's", role("other"), true),
+            ("a role of the stack", role("guard-eu-west-1-sts"), true),
+            ("a function of the stack", Target::Function { name: "guard-pii".into() }, true),
+            ("a user of the stack", Target::User { name: "guard-x".into() }, true),
+            ("a bucket of the stack", Target::Bucket { name: "guard-trail".into() }, true),
+            ("a name that begins alike", role("guardian"), false),
+            ("a name that holds it", role("my-guard-role"), false),
+            ("no prefix", role("app"), false),
+        ] {
+            assert_eq!(safety.protects(&target).is_some(), protected, "{case}");
+        }
+    }
+
+    #[test]
     fn names_of_other_accounts_and_regions_are_not_acted_on() {
         let (user, instance) = (Target::User { name: "ana".into() }, Target::Instance { id: "i-1".into() });
         let home = Safety::parse("{}").unwrap().at_home("111122223333", "eu-west-1");
         let listed = Safety::parse("accounts: ['999988887777']").unwrap();
+        let member = Safety::parse("accounts: ['111122223333', '999988887777']").unwrap();
+        let member = member.at_home("111122223333", "eu-west-1");
+        let other = listed.clone().at_home("111122223333", "eu-west-1");
         for (case, safety, target, account, region, refused) in [
             ("own", &home, &user, "111122223333", "eu-west-1", false),
             ("a global name, seen elsewhere", &home, &user, "111122223333", "us-east-1", false),
             ("an instance elsewhere", &home, &instance, "111122223333", "us-east-1", true),
             ("a member account", &home, &user, "999988887777", "eu-west-1", true),
-            ("a listed account", &listed, &user, "999988887777", "eu-west-1", false),
+            (
+                "a member account that is listed: its names are others' at home",
+                &member,
+                &user,
+                "999988887777",
+                "eu-west-1",
+                true,
+            ),
+            ("home beside it", &member, &user, "111122223333", "eu-west-1", false),
+            ("home is not listed", &other, &user, "111122223333", "eu-west-1", true),
+            ("listed, and home is another", &other, &user, "999988887777", "eu-west-1", true),
+            ("a listed account, home unknown", &listed, &user, "999988887777", "eu-west-1", false),
             ("not listed", &listed, &user, "111122223333", "eu-west-1", true),
         ] {
             assert_eq!(safety.elsewhere(target, account, region).is_some(), refused, "{case}");
