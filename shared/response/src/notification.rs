@@ -178,8 +178,10 @@ fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_LINE).collect()
 }
 
-/// Longest subject that SNS takes.
-pub const MAX_SUBJECT: usize = 100;
+/// Longest subject that SNS takes: fewer than 100 characters.
+///
+/// Source: SNS API reference, Publish, `Subject`.
+pub const MAX_SUBJECT: usize = 99;
 
 const MAX_ITEMS: usize = 40;
 const MAX_LINE: usize = 500;
@@ -226,6 +228,11 @@ mod tests {
     }
 
     #[test]
+    fn a_subject_has_fewer_than_a_hundred_characters() {
+        assert_eq!(message(&opened(&"x".repeat(300)), Phase::Opened).subject.len(), 99);
+    }
+
+    #[test]
     fn a_sample_says_so() {
         let mut incident = opened("t");
         incident.signal.sample = true;
@@ -237,7 +244,7 @@ mod tests {
         #[test]
         fn sns_takes_every_subject(title in "\\PC{0,300}|[\\x00-\\x20\u{e9}]{0,200}") {
             let subject = message(&opened(&title), Phase::Outcome).subject;
-            prop_assert!(subject.len() <= MAX_SUBJECT);
+            prop_assert!(subject.len() < 100);
             prop_assert!(subject.bytes().all(|b| (0x20..0x7f).contains(&b)));
         }
     }
