@@ -17,10 +17,9 @@ pub struct ApprovedPlan {
 /// Checks a plan against the incident that it is for and the cap: where there is no slot left, every step that would
 /// begin to change the account waits for approval instead.
 ///
-/// `None` where the plan is for another incident, or the incident was released.
+/// `None` where the plan is for another incident, or the incident was released, or is to be.
 pub fn approve(plan: Plan, incident: &Incident, slot: Slot) -> Option<ApprovedPlan> {
-    let released = incident.times.released.is_some();
-    if plan.incident != incident.id || released {
+    if plan.incident != incident.id || incident.is_given_back() {
         return None;
     }
     let granted = slot == Slot::Granted;

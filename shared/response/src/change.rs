@@ -109,6 +109,9 @@ pub fn needed(
 }
 
 /// The changes that are missing for everything to be as it was recorded, as far as it is still there.
+///
+/// None of them contains anything: a record that was read when an earlier incident held the target already is no state
+/// to go back to, whichever of them is released last.
 pub fn back(
     kind: StepKind,
     target: &Target,
@@ -135,20 +138,15 @@ pub fn back(
         (Target::Instance { id }, State::Evidence { .. }, State::Evidence { .. }) => {
             evidence_back(id, incident, recorded, current)
         }
-        (_, State::Groups { interfaces, .. }, State::Groups { interfaces: found, untracked, .. }) => {
-            let in_step =
-                |groups: &Vec<String>| untracked.as_ref().is_some_and(|u| *groups == [u.id.clone()]);
-            interfaces
-                .iter()
-                // The allow-all group is a step of another incident's isolation: never a state to go back to.
-                .filter(|(_, groups)| !in_step(groups))
-                .filter(|(interface, groups)| found.get(*interface).is_some_and(|now| now != *groups))
-                .map(|(interface, groups)| Change::SetGroups {
-                    interface: interface.clone(),
-                    groups: groups.clone(),
-                })
-                .collect()
-        }
+        (_, State::Groups { interfaces, .. }, State::Groups { interfaces: found, .. }) => interfaces
+            .iter()
+            .filter(|(_, groups)| !current.cuts_off(groups))
+            .filter(|(interface, groups)| found.get(*interface).is_some_and(|now| now != *groups))
+            .map(|(interface, groups)| Change::SetGroups {
+                interface: interface.clone(),
+                groups: groups.clone(),
+            })
+            .collect(),
         (Target::Instance { id }, State::Scaling { group: Some(group) }, State::Scaling { group: None }) => {
             vec![Change::Attach { instance: id.clone(), group: group.clone() }]
         }
@@ -159,7 +157,7 @@ pub fn back(
         ) => {
             let function = name.clone();
             unless(
-                reserved == found,
+                reserved == found || *reserved == Some(0),
                 match *reserved {
                     Some(reserved) => Change::PutConcurrency { function, reserved },
                     None => Change::DeleteConcurrency { function },
@@ -172,7 +170,7 @@ pub fn back(
         (Target::Bucket { name }, State::PublicAccess { block }, State::PublicAccess { block: found }) => {
             let bucket = name.clone();
             unless(
-                block == found,
+                block == found || *block == Some(CLOSED),
                 match *block {
                     Some(block) => Change::PutPublicAccessBlock { bucket, block },
                     None => Change::DeletePublicAccessBlock { bucket },
@@ -228,8 +226,8 @@ fn evidence_back(instance: &str, incident: &IncidentId, recorded: &State, curren
             None => Change::Untag { instance: instance.clone(), key },
         });
     }
-    if protected != protected_now {
-        changes.push(Change::Protect { instance, protected: *protected });
+    if !protected && *protected_now {
+        changes.push(Change::Protect { instance, protected: false });
     }
     changes
 }
@@ -395,5 +393,5 @@ pub(crate) const ISOLATED: &str = "portcullis-isolated";
 
 const TAG_VALUE: &str = "evidence";
 
-const CLOSED: PublicAccessBlock =
+pub(crate) const CLOSED: PublicAccessBlock =
     PublicAccessBlock { block_acls: true, ignore_acls: true, block_policy: true, restrict_buckets: true };

@@ -1,10 +1,12 @@
 //! Execution: consumes an approved plan, step by step, each resumable.
 
+use jiff::SignedDuration;
 use portcullis_base::{Clock, Timestamp};
 
 use crate::approve::ApprovedPlan;
+use crate::change::needed;
 use crate::engine::{Way, achieved};
-use crate::incident::{Incident, Step, StepStatus};
+use crate::incident::{Incident, IncidentId, Step, StepStatus};
 use crate::notification::Phase;
 use crate::ports::{Account, Notifier, PortError, Wait};
 use crate::respond::{RespondError, Responder};
@@ -129,20 +131,26 @@ where
         hours: u16,
     ) -> Result<(Timestamp, State), RespondError> {
         let now = self.clock.now();
+        let id = incident.id.clone();
         let Some(step) = incident.steps.get_mut(index) else { return Ok((now, current.recorded())) };
-        let started = *step.started_at.get_or_insert(now);
         let (kind, begun) = (step.kind, step.before.is_some());
+        let started = match step.started_at {
+            Some(started) if !is_late(step, &id, started, current) => started,
+            _ => cut_off(kind, now),
+        };
+        let moved = step.started_at.replace(started) != Some(started);
         let record = match &step.before {
             None => current.recorded(),
             Some(before) => match before.widened(current) {
                 Some(wider) => wider,
+                None if moved => before.clone(),
                 None => return Ok((started, before.clone())),
             },
         };
         step.before = Some(record.clone());
         step.status = StepStatus::Running;
         if kind == StepKind::BlockAddress && !begun {
-            let until = now.saturating_add(jiff::SignedDuration::from_hours(hours.into()));
+            let until = now.saturating_add(SignedDuration::from_hours(hours.into()));
             incident.expires_at = Some(until.unwrap_or(Timestamp::MAX));
         }
         incident.status = incident.standing();
@@ -185,10 +193,29 @@ where
         if let Some(phase) = phase.filter(|_| notifies)
             && let Err(error) = self.tell(incident, phase).await
         {
-            incident.log(self.clock.now(), format!("{} not notified: {error}", phase.name()));
+            incident.log_once(self.clock.now(), format!("{} not notified: {error}", phase.name()));
         }
+        incident.status = incident.standing();
         self.save(incident, false).await
     }
+}
+
+/// Whether a cut-off of sessions is from an earlier try that did not put it in place: it would let in everything that
+/// began since.
+fn is_late(step: &Step, id: &IncidentId, started: Timestamp, current: &State) -> bool {
+    step.kind == StepKind::RevokeRoleSessions
+        && !needed(step.kind, &step.target, id, started, current).is_empty()
+}
+
+/// When a step counts as begun. For sessions it is the cut-off, a little ahead: until IAM knows the policy everywhere,
+/// sessions begin.
+///
+/// Source: IAM User Guide, "Troubleshoot IAM", changes are not always immediately visible.
+fn cut_off(kind: StepKind, now: Timestamp) -> Timestamp {
+    if kind != StepKind::RevokeRoleSessions {
+        return now;
+    }
+    now.saturating_add(PROPAGATION).unwrap_or(Timestamp::MAX)
 }
 
 enum Reached {
@@ -233,3 +260,6 @@ fn summary(step: &Step) -> Vec<String> {
 
 /// How often new keys, interfaces or volumes may appear while a step runs.
 const MAX_WIDENINGS: usize = 8;
+
+/// How long a policy takes to be in force everywhere.
+const PROPAGATION: SignedDuration = SignedDuration::from_secs(30);

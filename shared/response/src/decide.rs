@@ -170,10 +170,13 @@ impl Case<'_> {
                 "dry run: turned on in the playbook or the safety rules".to_owned(),
             );
         }
+        if self.untold(target) && !self.approves_untold(kind, target) {
+            return (Disposition::Ask, UNTOLD.to_owned());
+        }
         if let Some(by) = self.approver(kind, target) {
             return (Disposition::Approved, format!("approved by {by}"));
         }
-        match self.asks(mode, target) {
+        match self.asks(mode) {
             Some(why) => (Disposition::Ask, why),
             None => (Disposition::Run, "the playbook says so".to_owned()),
         }
@@ -205,20 +208,24 @@ impl Case<'_> {
     }
 
     /// Why it is not done without being asked.
-    fn asks(&self, mode: Mode, target: &Target) -> Option<String> {
+    fn asks(&self, mode: Mode) -> Option<String> {
         let (severity, from): (Band, Band) = (self.incident.signal.severity, self.playbook.automatic_from);
-        let untold = self.safety.protected_tag.is_some()
-            && has_tags(target)
-            && *self.facts.tags(target) == Tags::Unknown;
         if mode == Mode::Approval {
             Some("the playbook asks".to_owned())
         } else if severity < from {
             Some(format!("severity {severity} is below {from}, from which the playbook acts by itself"))
-        } else if untold {
-            Some("its tags could not be read: it may be protected".to_owned())
         } else {
             None
         }
+    }
+
+    /// Whether a protection by tag may be there that could not be read.
+    fn untold(&self, target: &Target) -> bool {
+        self.safety.protected_tag.is_some() && has_tags(target) && *self.facts.tags(target) == Tags::Unknown
+    }
+
+    fn approves_untold(&self, kind: StepKind, target: &Target) -> bool {
+        self.incident.approval.as_ref().is_some_and(|approval| approval.covers_untold(kind, target))
     }
 
     fn approver(&self, kind: StepKind, target: &Target) -> Option<&str> {
@@ -248,6 +255,9 @@ pub(crate) const fn has_tags(target: &Target) -> bool {
             | Target::Bucket { .. }
     )
 }
+
+/// Why a step waits whose target may be protected.
+pub(crate) const UNTOLD: &str = "its tags could not be read: it may be protected";
 
 /// How many targets a step takes: an attack sequence may name many instances.
 const MAX_TARGETS: usize = 32;

@@ -8,7 +8,7 @@ use std::future::Future;
 use portcullis_base::{Clock, Timestamp};
 
 use crate::change::{Change, back, needed};
-use crate::incident::{Incident, IncidentId, Step};
+use crate::incident::{Incident, IncidentId, Owed, Step, StepStatus};
 use crate::notification::{Phase, message};
 use crate::perform::perform;
 use crate::ports::{Account, Notifier, PortError, PortResult, Wait};
@@ -121,12 +121,25 @@ where
     pub(crate) async fn tell(&self, incident: &mut Incident, phase: Phase) -> Result<(), PortError> {
         let key = (incident.round, phase);
         if incident.notified.contains(&key) {
+            incident.owed.take_if(|owed| owed.phase == phase);
             return Ok(());
         }
         let message = message(incident, phase);
-        self.retry(|| self.notifier.send(&message), PortError::may_pass).await?;
-        incident.notified.insert(key);
+        let sent = self.retry(|| self.notifier.send(&message), PortError::may_pass).await;
         let now = self.clock.now();
+        if let Err(error) = sent {
+            let since = incident.owed.map_or(now, |owed| owed.since);
+            incident.owed = Some(Owed { phase, since });
+            return Err(error);
+        }
+        incident.notified.insert(key);
+        // Every message tells of the incident as it stands: whoever took one knows what the lost ones said.
+        incident.owed = None;
+        for step in incident.steps.iter_mut().filter(|step| step.kind == StepKind::Notify) {
+            if step.status == StepStatus::Failed {
+                (step.status, step.failures) = (StepStatus::Done, Vec::new());
+            }
+        }
         incident.times.notified.get_or_insert(now);
         incident.log(now, format!("notified: {}", phase.name()));
         Ok(())

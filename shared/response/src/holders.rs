@@ -36,6 +36,11 @@ impl Holders {
         self.0.retain(|holder| holder != incident);
     }
 
+    /// Who they are, in order.
+    pub fn ids(&self) -> &[IncidentId] {
+        &self.0
+    }
+
     /// Whether nobody holds the resource.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -99,6 +104,9 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(holders.is_empty(), since.iter().all(Option::is_none));
+                let mut all: Vec<_> = (0..5_u8).filter(|n| since[usize::from(*n)].is_some()).collect();
+                all.sort_by_key(|n| since[usize::from(*n)]);
+                prop_assert_eq!(holders.ids(), all.into_iter().map(id).collect::<Vec<_>>());
                 let text = serde_json::to_string(&holders).unwrap();
                 prop_assert_eq!(serde_json::from_str::<Holders>(&text).unwrap(), holders.clone());
             }

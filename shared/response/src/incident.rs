@@ -37,6 +37,13 @@ pub struct Incident {
     pub advice: Vec<String>,
     /// Who approved, if somebody did.
     pub approval: Option<Approval>,
+    /// Who asked for its release, if somebody did: from then on nothing is contained any more, and whoever carries the
+    /// incident on carries the release on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_asked: Option<Asked>,
+    /// The message that nobody took yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owed: Option<Owed>,
     /// When what happened.
     pub times: Times,
     /// When its blocked addresses are let in again.
@@ -47,6 +54,9 @@ pub struct Incident {
     pub round: u32,
     /// What happened, in order.
     pub timeline: Vec<Entry>,
+    /// What of it is in the audit trail, if anything is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<Recorded>,
     /// Who works on it.
     pub lease: Option<Lease>,
     /// Rises with every write.
@@ -85,7 +95,7 @@ pub struct Step {
     pub why: String,
     /// The rollback record: what was there before the first change.
     pub before: Option<State>,
-    /// When the record was written.
+    /// When the record was written; of revoked sessions, the time before which they are refused.
     pub started_at: Option<Timestamp>,
     /// What was changed, for people.
     pub changed: Vec<String>,
@@ -115,7 +125,7 @@ pub enum StepStatus {
     Releasing,
     /// It is undone.
     Released,
-    /// Its time was over and it is undone; it may run again.
+    /// Its time was over and it is undone; if what it was against comes back, it is decided about anew.
     Expired,
 }
 
@@ -125,10 +135,33 @@ pub enum StepStatus {
 pub struct Approval {
     /// What it covers.
     pub steps: Vec<(StepKind, Target)>,
+    /// What of it waited because the target's tags could not be read, and may be done without knowing them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<(StepKind, Target)>,
     /// Who.
     pub by: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// Somebody's word that an incident is released.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A message that was to be sent, and was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Owed {
+    /// Which.
+    pub phase: Phase,
+    /// Since when nobody could be told.
+    pub since: Timestamp,
 }
 
 /// When what happened.
@@ -145,6 +178,17 @@ pub struct Times {
     pub contained: Option<Timestamp>,
     /// It was released.
     pub released: Option<Timestamp>,
+}
+
+/// What the audit trail has of an incident. What it lacks is recorded by whoever carries the incident on: a record that
+/// failed after the last save would be lost otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recorded {
+    /// Where it stood.
+    pub status: Status,
+    /// How many of its blocks had ended.
+    pub ended: usize,
 }
 
 /// A line of the timeline.
@@ -224,11 +268,14 @@ impl Incident {
             notes: Vec::new(),
             advice: Vec::new(),
             approval: None,
+            release_asked: None,
+            owed: None,
             times,
             expires_at: None,
             notified: BTreeSet::new(),
             round: 0,
             timeline: Vec::new(),
+            recorded: None,
             lease: None,
             revision: 0,
             signal,
@@ -245,6 +292,31 @@ impl Incident {
         self.timeline.push(Entry { at, what: what.into() });
     }
 
+    /// Adds a line unless it stands among the latest ones: for what is tried again on schedule.
+    pub(crate) fn log_once(&mut self, at: Timestamp, what: impl Into<String>) {
+        let what = what.into();
+        if !self.timeline.iter().rev().take(LATEST).any(|entry| entry.what == what) {
+            self.log(at, what);
+        }
+    }
+
+    /// Whether nothing may be contained any more: it was released, or is to be.
+    pub const fn is_given_back(&self) -> bool {
+        self.times.released.is_some() || self.release_asked.is_some()
+    }
+
+    /// Whether there is something to carry on: whoever worked on it last did not come to the end, its release is not
+    /// complete, or a message was not taken. What fails again and again is given up after a day.
+    pub fn is_unfinished(&self, now: Timestamp) -> bool {
+        let recent = |at: Timestamp| at.duration_until(now) < PATIENCE;
+        let running = |status| matches!(status, StepStatus::Planned | StepStatus::Running);
+        let runs = !self.is_given_back() && self.steps.iter().any(|step| running(step.status));
+        let releases = self.times.released.is_none()
+            && self.release_asked.as_ref().is_some_and(|asked| recent(asked.at));
+        let owes = self.owed.is_some_and(|owed| recent(owed.since));
+        self.lease.is_some() || runs || releases || owes
+    }
+
     /// Whether somebody works on it now.
     pub fn is_leased(&self, now: Timestamp) -> bool {
         self.lease.is_some_and(|lease| lease.until > now)
@@ -253,6 +325,19 @@ impl Incident {
     /// Takes or prolongs the lease.
     pub fn take_lease(&mut self, now: Timestamp) {
         self.lease = Some(Lease { until: now.saturating_add(LEASE).unwrap_or(Timestamp::MAX) });
+    }
+
+    /// What the audit trail is to have of it as it stands now.
+    pub fn to_record(&self) -> Recorded {
+        let ended = self.steps.iter().filter(|step| step.status == StepStatus::Expired).count();
+        Recorded { status: self.status, ended }
+    }
+
+    /// Whether the audit trail has what it is to have.
+    pub fn is_recorded(&self) -> bool {
+        let now = self.to_record();
+        let silent = matches!(now.status, Status::Detected | Status::AwaitingApproval | Status::Containing);
+        self.recorded.map_or(silent && now.ended == 0, |recorded| recorded == now)
     }
 
     /// Where its steps say that it stands. A released incident stays released.
@@ -286,6 +371,18 @@ impl Approval {
     pub fn covers(&self, kind: StepKind, target: &Target) -> bool {
         self.steps.iter().any(|(covered, on)| *covered == kind && on == target)
     }
+
+    /// Whether it covers a step on a target that may be protected, for all that can be read.
+    pub fn covers_untold(&self, kind: StepKind, target: &Target) -> bool {
+        self.untold.iter().any(|(covered, on)| *covered == kind && on == target)
+    }
+
+    /// Takes back what it says of a step.
+    pub(crate) fn forget(&mut self, kind: StepKind, target: &Target) {
+        let other = |covered: &(StepKind, Target)| covered.0 != kind || covered.1 != *target;
+        self.steps.retain(other);
+        self.untold.retain(other);
+    }
 }
 
 impl Step {
@@ -308,6 +405,15 @@ impl Step {
         format!("{}/{}", self.kind, self.target)
     }
 
+    /// Whether it has changed something that is not undone.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.kind.changes()
+            && matches!(
+                self.status,
+                StepStatus::Running | StepStatus::Done | StepStatus::Failed | StepStatus::Releasing
+            )
+    }
+
     /// Whether its record is written, so that it goes on from there whatever a plan says now.
     pub const fn has_begun(&self) -> bool {
         matches!(
@@ -317,6 +423,7 @@ impl Step {
                 | StepStatus::Failed
                 | StepStatus::Releasing
                 | StepStatus::Released
+                | StepStatus::Expired
         )
     }
 }
@@ -339,7 +446,13 @@ const PREFIX: &str = "inc-";
 /// Longer than any single step takes; prolonged by every write.
 const LEASE: SignedDuration = SignedDuration::from_secs(120);
 
+/// How long what failed is tried again on schedule.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
+
 const MAX_TIMELINE: usize = 200;
+
+/// Lines of the timeline among which none is repeated: more than one pass of the schedule writes.
+const LATEST: usize = 64;
 
 #[cfg(test)]
 mod tests {

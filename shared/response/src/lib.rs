@@ -14,6 +14,7 @@ mod decide;
 mod engine;
 mod finding;
 mod finding_types;
+mod handover;
 mod holders;
 mod incident;
 mod json;
@@ -46,13 +47,16 @@ pub use decide::{Disposition, Facts, Plan, PlannedStep, Tags, decide};
 pub use finding::{Finding, FindingError, MAX_FINDING_BYTES, Principal};
 pub use finding_types::{FindingTypes, FindingTypesError};
 pub use holders::Holders;
-pub use incident::{Approval, Entry, Incident, IncidentId, Lease, Status, Step, StepStatus, Times};
+pub use incident::{
+    Approval, Asked, Entry, Incident, IncidentId, Lease, Owed, Recorded, Status, Step, StepStatus,
+    Times,
+};
 pub use memory::MemoryDesk;
 pub use notification::{MAX_SUBJECT, Message, Phase, message};
 pub use playbook::{Playbook, PlaybookErrors, PlaybookStep, Playbooks};
 pub use policy::{deny_all, deny_sessions_before};
 pub use ports::*;
-pub use release::{NotReleased, Released};
+pub use release::{Expired, NotReleased, Released};
 pub use report::{Durations, actions_taken, durations, next_steps};
 pub use respond::{RespondError, Responder};
 pub use safety::{Safety, SafetyError};

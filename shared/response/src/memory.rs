@@ -105,6 +105,10 @@ impl Holds for MemoryDesk {
         Ok(())
     }
 
+    async fn holders(&self, resource: &str) -> PortResult<Vec<IncidentId>> {
+        Ok(self.inner().holds.get(resource).map(|holders| holders.ids().to_vec()).unwrap_or_default())
+    }
+
     async fn drop_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<Dropped> {
         Ok(self.inner().holders(resource, |holders| holders.drop_hold(incident)))
     }

@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 use portcullis_base::Clock;
 
 use crate::approve::approve;
-use crate::decide::{Disposition, Facts, Plan, Tags, decide, has_tags};
-use crate::incident::{Approval, Incident, IncidentId, StepStatus};
+use crate::decide::{Disposition, Facts, Plan, Tags, UNTOLD, decide, has_tags};
+use crate::incident::{Approval, Incident, IncidentId, Owed, Step, StepStatus};
 use crate::notification::Phase;
 use crate::playbook::Playbooks;
 use crate::ports::{Account, Notifier, PortError, Wait};
@@ -94,34 +94,59 @@ where
     pub async fn approve(&self, id: &IncidentId, by: &str) -> Result<Incident, RespondError> {
         let by = named(by)?;
         let mut incident = self.take(id).await?;
-        if incident.times.released.is_some() {
+        if incident.is_given_back() {
             return Err(RespondError::Released);
         }
         let now = self.clock.now();
         let waits = |status| {
             matches!(status, StepStatus::AwaitingApproval | StepStatus::Failed | StepStatus::Planned)
         };
-        let waiting = incident.steps.iter().filter(|step| waits(step.status));
-        let mut steps: Vec<_> = waiting.map(|step| (step.kind, step.target.clone())).collect();
+        let waiting: Vec<&Step> = incident.steps.iter().filter(|step| waits(step.status)).collect();
+        let pair = |step: &&Step| (step.kind, step.target.clone());
+        let mut steps: Vec<_> = waiting.iter().map(pair).collect();
+        let untold = |step: &&&Step| step.status == StepStatus::AwaitingApproval && step.why == UNTOLD;
+        let untold: Vec<_> = waiting.iter().filter(untold).map(pair).collect();
+        // An earlier word covers no protection that could be read then.
         steps.extend(incident.approval.take().into_iter().flat_map(|earlier| earlier.steps));
-        incident.approval = Some(Approval { steps, by: by.to_owned(), at: now });
+        incident.approval = Some(Approval { steps, untold, by: by.to_owned(), at: now });
         incident.round = incident.round.saturating_add(1);
         incident.log(now, format!("approved by {by}"));
         self.save(&mut incident, true).await?;
         self.proceed(incident).await
     }
 
-    /// Carries on what a crash left. Does nothing to an incident that nobody left open.
+    /// Carries on what a crash left, a release that is not complete, and a message that was not taken. Does nothing to
+    /// an incident that nobody left open: [`Incident::is_unfinished`].
     ///
     /// # Errors
     /// See [`RespondError`].
     pub async fn resume(&self, id: &IncidentId) -> Result<Incident, RespondError> {
-        let mut incident = self.take(id).await?;
-        if !is_unfinished(&incident) {
+        let incident = self.take(id).await?;
+        if !incident.is_unfinished(self.clock.now()) {
             return Ok(incident);
         }
+        self.carry_on(incident).await
+    }
+
+    /// From where whoever worked on it last left it.
+    async fn carry_on(&self, mut incident: Incident) -> Result<Incident, RespondError> {
+        let cut_short = incident.lease.is_some();
         self.save(&mut incident, true).await?;
-        self.proceed(incident).await
+        if incident.times.released.is_none() && incident.release_asked.is_some() {
+            return self.carry_release(incident).await;
+        }
+        let running = |step: &Step| matches!(step.status, StepStatus::Planned | StepStatus::Running);
+        if !incident.is_given_back() && (cut_short || incident.steps.iter().any(running)) {
+            return self.proceed(incident).await;
+        }
+        if let Some(owed) = incident.owed
+            && let Err(error) = self.tell(&mut incident, owed.phase).await
+        {
+            incident.log_once(self.clock.now(), format!("{} not notified: {error}", owed.phase.name()));
+        }
+        incident.status = incident.standing();
+        self.save(&mut incident, false).await?;
+        Ok(incident)
     }
 
     async fn repeat(&self, mut incident: Incident, signal: &Signal) -> Result<Incident, RespondError> {
@@ -132,27 +157,34 @@ where
         let (count, targets) = (incident.signal.count, incident.signal.targets.len());
         let rose = incident.signal.absorb(signal);
         let news = rose || incident.signal.count > count || incident.signal.targets.len() > targets;
-        if incident.times.released.is_some() {
+        if incident.is_given_back() {
             if news {
                 incident.log(now, "seen again after its release");
                 incident.round = incident.round.saturating_add(1);
-                self.save(&mut incident, true).await?;
-                if let Err(error) = self.tell(&mut incident, Phase::SeenAgain).await {
-                    incident.log(self.clock.now(), format!("not notified: {error}"));
-                }
-                self.save(&mut incident, false).await?;
+                incident.owed = Some(Owed { phase: Phase::SeenAgain, since: now });
             }
-            return Ok(incident);
+            return if incident.is_unfinished(now) { self.carry_on(incident).await } else { Ok(incident) };
         }
         if rose {
-            incident.round = incident.round.saturating_add(1);
             incident.log(now, format!("severity rose to {}", incident.signal.severity));
         }
-        // Whoever comes back after a block was over is blocked again.
+        let grew = incident.signal.targets.len() > targets;
+        if grew {
+            incident.log(now, format!("now about {} things", incident.signal.targets.len()));
+        }
+        // Whoever comes back after a block was over is blocked again: as if for the first time.
         let back = news && incident.steps.iter().any(|step| step.status == StepStatus::Expired);
-        if rose || back || is_unfinished(&incident) {
+        if back {
+            incident.log(now, "back after the time of its blocks was over");
+            incident.steps.retain(|step| step.status != StepStatus::Expired);
+        }
+        if rose || grew || back {
+            incident.round = incident.round.saturating_add(1);
             self.save(&mut incident, true).await?;
             return self.proceed(incident).await;
+        }
+        if incident.is_unfinished(now) {
+            return self.carry_on(incident).await;
         }
         if news {
             incident.log(now, format!("seen again: {} times", incident.signal.count));
@@ -226,13 +258,6 @@ where
         let incident = found.ok_or(RespondError::Unknown)?;
         if incident.is_leased(self.clock.now()) { Err(RespondError::Busy) } else { Ok(incident) }
     }
-}
-
-/// Whether whoever worked on it last did not come to the end.
-fn is_unfinished(incident: &Incident) -> bool {
-    let running = |status| matches!(status, StepStatus::Planned | StepStatus::Running);
-    incident.times.released.is_none()
-        && (incident.lease.is_some() || incident.steps.iter().any(|step| running(step.status)))
 }
 
 /// The name of a person, for the record.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::change::CLOSED;
 use crate::ports::{AddressSet, Group, PublicAccessBlock};
 
 /// The state of one target, as far as one step changes it.
@@ -116,6 +117,81 @@ impl State {
         grew.then_some(wide)
     }
 
+    /// What two incidents recorded of one target, as one record: what was there before either of them. Where only one
+    /// has it, that; where both do, what no containment made; else what the earlier one has. `self` is the earlier one.
+    ///
+    /// Which of two that were at it at once has read first is not known: the state that containment makes is never
+    /// preferred, so the order does not matter where one of them read the other's work.
+    #[must_use]
+    pub fn joined(&self, later: &Self, current: &Self) -> Self {
+        let mut joined = self.clone();
+        match (&mut joined, later) {
+            (Self::Keys { keys }, Self::Keys { keys: others }) => {
+                for (key, active) in others {
+                    *keys.entry(key.clone()).or_default() |= active;
+                }
+            }
+            (Self::Login { reset_required }, Self::Login { reset_required: other }) => {
+                *reset_required = reset_required.or(*other);
+            }
+            (Self::Scaling { group }, Self::Scaling { group: other }) => {
+                *group = group.take().or_else(|| other.clone());
+            }
+            (Self::Concurrency { reserved }, Self::Concurrency { reserved: other })
+                if *reserved == Some(0) =>
+            {
+                *reserved = *other;
+            }
+            (Self::Address { listed, .. }, Self::Address { listed: other, .. }) => *listed &= other,
+            (Self::PublicAccess { block }, Self::PublicAccess { block: other }) if *block == Some(CLOSED) => {
+                *block = *other;
+            }
+            (Self::Evidence { protected, .. }, Self::Evidence { protected: other, .. }) => {
+                *protected &= other;
+            }
+            (Self::Groups { interfaces, .. }, Self::Groups { interfaces: others, .. }) => {
+                for (interface, groups) in others {
+                    let was = interfaces.entry(interface.clone()).or_insert_with(|| groups.clone());
+                    if current.cuts_off(was) {
+                        was.clone_from(groups);
+                    }
+                }
+            }
+            _ => {}
+        }
+        joined
+    }
+
+    /// The record with what it shares with others as it is in `joined`.
+    #[must_use]
+    pub(crate) fn with_shared(&self, joined: &Self) -> Self {
+        match joined {
+            Self::Evidence { .. } => self.own_part(joined),
+            shared => shared.clone(),
+        }
+    }
+
+    /// Whether those are the groups of an isolation, or of the step before it.
+    pub(crate) fn cuts_off(&self, groups: &[String]) -> bool {
+        let Self::Groups { untracked, isolated, .. } = self else { return false };
+        [untracked, isolated].into_iter().flatten().any(|group| *groups == [group.id.clone()])
+    }
+
+    /// The record as far as it is the incident's alone, whoever else holds the target: the rest stays as it is.
+    #[must_use]
+    pub fn own_part(&self, current: &Self) -> Self {
+        match (self, current) {
+            (Self::Evidence { .. }, Self::Evidence { protected, .. }) => {
+                let mut own = self.clone();
+                if let Self::Evidence { protected: kept, .. } = &mut own {
+                    *kept = *protected;
+                }
+                own
+            }
+            _ => current.clone(),
+        }
+    }
+
     /// What was recorded and is no longer there to be restored, for people.
     pub fn lost(&self, current: &Self) -> Vec<String> {
         match (self, current) {
@@ -170,6 +246,78 @@ mod tests {
         assert_eq!(recorded.widened(&keys(&[])), None);
         let policy = State::Policy { document: None };
         assert_eq!(policy.widened(&State::Policy { document: Some("x".into()) }), None);
+    }
+
+    fn groups(of: &[(&str, &str)]) -> State {
+        let group = |id: &str| Some(Group { id: id.to_owned(), rules: BTreeSet::new() });
+        State::Groups {
+            vpc: "v".into(),
+            interfaces: of.iter().map(|(eni, sg)| ((*eni).to_owned(), vec![(*sg).to_owned()])).collect(),
+            untracked: group("untracked"),
+            isolated: group("isolated"),
+        }
+    }
+
+    fn address(listed: bool) -> State {
+        State::Address { ip: [198, 51, 100, 7].into(), listed, set: AddressSet::default() }
+    }
+
+    fn evidence(tag: &str, protected: bool) -> State {
+        let tag = Some(tag.to_owned());
+        let (volumes, snapshots, description) = <_>::default();
+        State::Evidence { tag, protected, volumes, snapshots, description }
+    }
+
+    #[test]
+    fn two_records_are_what_was_there_before_either() {
+        let reserved = |reserved| State::Concurrency { reserved };
+        let login = |reset_required| State::Login { reset_required };
+        let scaling = |group: Option<&str>| State::Scaling { group: group.map(str::to_owned) };
+        let open = PublicAccessBlock { block_acls: false, ..CLOSED };
+        let public = |block| State::PublicAccess { block };
+        for (case, earlier, later, joined) in [
+            ("both read it before", keys(&[("a", true)]), keys(&[("a", true)]), keys(&[("a", true)])),
+            (
+                "the later one found it done",
+                keys(&[("a", true)]),
+                keys(&[("a", false)]),
+                keys(&[("a", true)]),
+            ),
+            ("the earlier one did", keys(&[("a", false)]), keys(&[("a", true)]), keys(&[("a", true)])),
+            ("a key made since", keys(&[]), keys(&[("b", true)]), keys(&[("b", true)])),
+            ("never active", keys(&[("a", false)]), keys(&[("a", false)]), keys(&[("a", false)])),
+            ("reserved", reserved(Some(5)), reserved(Some(0)), reserved(Some(5))),
+            ("reserved, late", reserved(Some(0)), reserved(None), reserved(None)),
+            ("changed since", reserved(Some(5)), reserved(Some(9)), reserved(Some(5))),
+            ("a password", login(Some(true)), login(None), login(Some(true))),
+            ("a password, late", login(None), login(Some(false)), login(Some(false))),
+            ("in a group", scaling(Some("g")), scaling(None), scaling(Some("g"))),
+            ("in a group, late", scaling(None), scaling(Some("g")), scaling(Some("g"))),
+            ("listed", address(false), address(true), address(false)),
+            ("listed, late", address(true), address(false), address(false)),
+            ("listed by others", address(true), address(true), address(true)),
+            ("open", public(None), public(Some(CLOSED)), public(None)),
+            ("open, late", public(Some(CLOSED)), public(Some(open)), public(Some(open))),
+            ("tags are each one's own", evidence("x", false), evidence("y", true), evidence("x", false)),
+            ("isolated", groups(&[("e", "sg")]), groups(&[("e", "isolated")]), groups(&[("e", "sg")])),
+            ("isolated, late", groups(&[("e", "untracked")]), groups(&[("e", "sg")]), groups(&[("e", "sg")])),
+            (
+                "an interface more",
+                groups(&[("e", "sg")]),
+                groups(&[("e", "isolated"), ("f", "sg2")]),
+                groups(&[("e", "sg"), ("f", "sg2")]),
+            ),
+        ] {
+            let current = groups(&[]);
+            assert_eq!(earlier.joined(&later, &current), joined, "{case}");
+            assert_eq!(joined.joined(&later, &current), joined, "{case}: again");
+        }
+    }
+
+    #[test]
+    fn while_another_holds_it_only_what_is_its_own_goes_back() {
+        assert_eq!(evidence("x", false).own_part(&evidence("y", true)), evidence("x", true));
+        assert_eq!(keys(&[("a", true)]).own_part(&keys(&[("a", false)])), keys(&[("a", false)]));
     }
 
     #[test]

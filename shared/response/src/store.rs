@@ -65,6 +65,8 @@ pub enum Dropped {
 pub trait Holds: Send + Sync {
     /// Adds the incident at the end, unless it is in the list.
     fn hold(&self, resource: &str, incident: &IncidentId) -> impl Future<Output = PortResult<()>> + Send;
+    /// Who holds the resource, in order. Read consistently.
+    fn holders(&self, resource: &str) -> impl Future<Output = PortResult<Vec<IncidentId>>> + Send;
     /// Removes the incident if it is the last of the list; [`Dropped::Yes`] also if it is not in it.
     fn drop_hold(
         &self,

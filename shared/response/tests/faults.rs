@@ -8,7 +8,7 @@ use std::thread;
 
 use futures_util::future::FutureExt;
 use portcullis_response::simulation::{Fault, World};
-use portcullis_response::{Incident, Playbook, RespondError, Status};
+use portcullis_response::{Incident, IncidentStore, Playbook, RespondError, Status};
 
 use support::{Bench, all_on, assert_recorded, bench, signal, timeless};
 
@@ -114,6 +114,146 @@ fn release_with_every_fault(book: &Playbook) -> usize {
         }
     }
     runs
+}
+
+#[test]
+fn a_release_that_was_cut_short_is_carried_on_and_contains_nothing_again() {
+    let runs = each(&carry_release_on);
+    assert!(runs > 1_000, "{runs}");
+}
+
+/// By the schedule, by the end of its blocks, or by the signal that comes again.
+fn carry_release_on(book: &Playbook) -> usize {
+    let initial = World::example().without_traces();
+    let mut runs = 0;
+    for (turn, fault) in [Fault::CrashBefore, Fault::CrashAfter, Fault::Denied].into_iter().enumerate() {
+        for at in 0.. {
+            let (bench, incident) = contained(book);
+            bench.faults.arm(at, fault);
+            let _cut = bench.rig.release(&incident.id, "lead").now_or_never();
+            let Some(hit) = bench.faults.hit() else { break };
+            bench.faults.disarm();
+            runs += 1;
+            let case = format!("{:?}, {fault:?} at call {at} ({hit})", book.incident);
+            let expires = (at + turn) % 3 == 1 && incident.expires_at.is_some();
+            bench.rig.clock.advance(if expires { 91 * 86_400_000 } else { 121_000 });
+            let load = || bench.rig.store.load(&incident.id).now_or_never().unwrap().unwrap().unwrap();
+            if load().release_asked.is_none() {
+                // It was cut short before anything of it was kept.
+                assert!(at <= 2, "{case}");
+                assert_eq!(bench.release(&incident).unwrap().not_released, [], "{case}");
+                continue;
+            }
+            let effects = bench.rig.account.effects().len();
+            if expires {
+                bench.rig.expire(10).now_or_never().unwrap().unwrap();
+            } else if (at + turn) % 3 == 2 {
+                let again = bench.respond(&portcullis_response::Signal { count: 9, ..signal("f", book) });
+                assert_eq!(again.unwrap().status, Status::Released, "{case}");
+            } else {
+                bench.rig.resume(&incident.id).now_or_never().unwrap().unwrap();
+            }
+            assert_eq!(load().status, Status::Released, "{case}: {:#?}", load());
+            assert_eq!(load().lease, None, "{case}");
+            assert_eq!(bench.rig.account.world().without_traces(), initial, "{case}");
+            let later = bench.rig.account.effects();
+            let contains =
+                ["DeleteLoginProfile", "DetachInstances", "PutRolePolicy", "PutUserPolicy", "Archive"];
+            let contained_again = later.iter().skip(effects).find(|effect| {
+                contains.iter().any(|what| effect.contains(what)) && !effect.contains("Unarchive")
+            });
+            assert_eq!(contained_again, None, "{case}");
+            bench.assert_nothing_twice(&case);
+        }
+    }
+    runs
+}
+
+#[test]
+fn of_two_incidents_at_once_the_last_to_be_released_restores_what_was_there_before_both() {
+    let runs = each(&two_at_once);
+    assert!(runs > 1_000, "{runs}");
+}
+
+/// One is cut short anywhere, the other comes in between, and the first goes on: each of them may have read the other's
+/// work, or not.
+fn two_at_once(book: &Playbook) -> usize {
+    let initial = World::example().without_traces();
+    let mut runs = 0;
+    for first_first in [true, false] {
+        for at in 1.. {
+            let bench = bench(all_on());
+            let one = signal("f", book);
+            bench.faults.arm(at, Fault::CrashBefore);
+            let whole = bench.rig.respond(&one).now_or_never().is_some();
+            bench.faults.disarm();
+            let case = format!("{:?}, cut at call {at}, first first: {first_first}", book.incident);
+            let other = bench.respond(&signal("g", book)).unwrap();
+            bench.later();
+            let one = bench.respond(&one).unwrap();
+            assert_eq!((one.status, other.status), (Status::Contained, Status::Contained), "{case}");
+            let contained = held(&bench.rig.account.world());
+            let (one, other) = if first_first { (one, other) } else { (other, one) };
+            assert_eq!(bench.release(&one).unwrap().not_released, [], "{case}");
+            assert_eq!(
+                held(&bench.rig.account.world()),
+                contained,
+                "{case}: contained as long as one holds it"
+            );
+            assert_eq!(bench.release(&other).unwrap().not_released, [], "{case}");
+            assert_eq!(bench.rig.account.world().without_traces(), initial, "{case}");
+            runs += 1;
+            if whole {
+                break;
+            }
+        }
+    }
+    runs
+}
+
+#[test]
+fn a_release_beside_another_incident_survives_every_fault_at_every_call() {
+    let runs = each(&release_beside_another);
+    assert!(runs > 1_000, "{runs}");
+}
+
+/// With every second fault the one that took hold later is released first.
+fn release_beside_another(book: &Playbook) -> usize {
+    let initial = World::example().without_traces();
+    let mut runs = 0;
+    for (turn, fault) in Fault::ALL.into_iter().enumerate() {
+        for at in 0.. {
+            let (bench, one) = contained(book);
+            let other = bench.respond(&signal("g", book)).unwrap();
+            let (one, other) = if turn % 2 == 0 { (one, other) } else { (other, one) };
+            let contained = held(&bench.rig.account.world());
+            let act = || bench.rig.release(&one.id, "lead").now_or_never();
+            let Some((hit, released)) = bench.with_fault(at, fault, act) else { break };
+            runs += 1;
+            let case = format!("{:?}, {fault:?} at call {at} ({hit})", book.incident);
+            assert_eq!(held(&bench.rig.account.world()), contained, "{case}");
+            if !released.not_released.is_empty() {
+                assert_eq!(bench.release(&one).unwrap().not_released, [], "{case}");
+            }
+            bench.later();
+            assert_eq!(held(&bench.rig.account.world()), contained, "{case}");
+            assert_eq!(bench.release(&other).unwrap().not_released, [], "{case}");
+            assert_eq!(bench.rig.account.world().without_traces(), initial, "{case}");
+        }
+    }
+    runs
+}
+
+/// What two incidents may hold together: without what bears the name of one of them.
+fn held(world: &World) -> World {
+    let mut world = world.without_traces();
+    world.findings.clear();
+    world.users.values_mut().for_each(|user| user.policies.clear());
+    world.roles.values_mut().for_each(|role| role.policies.clear());
+    for instance in world.instances.values_mut() {
+        instance.tags.retain(|key, _| !key.starts_with("portcullis:evidence:"));
+    }
+    world
 }
 
 #[test]

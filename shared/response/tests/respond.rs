@@ -21,6 +21,10 @@ fn step(incident: &Incident, kind: StepKind) -> &portcullis_response::Step {
     incident.steps.iter().find(|step| step.kind == kind).unwrap()
 }
 
+fn now(bench: &Bench) -> portcullis_base::Timestamp {
+    portcullis_base::Clock::now(&bench.rig.clock)
+}
+
 /// Every step asks.
 fn asking() -> Playbooks {
     adapted(|book| {
@@ -270,29 +274,327 @@ fn a_key_made_meanwhile_is_deactivated_too_and_restored_as_it_was() {
     let again = bench.respond(&of("g", IncidentType::CompromisedCredentials)).unwrap();
     assert!(!bench.rig.account.world().users["ana"].keys["AKIA9"]);
     let first = bench.release(&incident).unwrap();
-    assert!(first.not_released.iter().all(|left| left.why[0].contains(again.id.as_str())), "{first:?}");
+    assert!(first.remarks.iter().any(|remark| remark.contains(again.id.as_str())), "{first:?}");
     assert!(!bench.rig.account.world().users["ana"].keys["AKIA1"], "the later incident still needs it");
-    assert_eq!(first.incident.status, Status::Partial);
+    assert_eq!(first.incident.status, Status::Released);
     assert_eq!(bench.release(&again).unwrap().not_released, []);
-    assert!(bench.rig.account.world().users["ana"].keys["AKIA9"]);
-    assert_eq!(bench.release(&incident).unwrap().incident.status, Status::Released);
     let keys = &bench.rig.account.world().users["ana"].keys;
-    assert_eq!((keys["AKIA1"], keys["AKIA2"], keys["AKIA3"]), (true, true, false));
+    assert_eq!((keys["AKIA1"], keys["AKIA2"], keys["AKIA3"], keys["AKIA9"]), (true, true, false, true));
 }
 
 #[test]
-fn overlapping_incidents_are_released_in_the_right_order_only() {
+fn overlapping_incidents_are_released_in_any_order_and_the_last_one_restores() {
+    for earlier_first in [true, false] {
+        let bench = bench(all_on());
+        let one = bench.respond(&of("f", IncidentType::MalwareDetected)).unwrap();
+        let other = bench.respond(&of("g", IncidentType::CryptoMining)).unwrap();
+        assert_eq!((one.status, other.status), (Status::Contained, Status::Contained));
+        let (one, other) = if earlier_first { (one, other) } else { (other, one) };
+        let early = bench.release(&one).unwrap();
+        assert_eq!((early.not_released.len(), early.incident.status), (0, Status::Released));
+        assert!(early.remarks.iter().any(|remark| remark.contains(other.id.as_str())), "{early:?}");
+        let instance = bench.rig.account.world().instances["i-web"].clone();
+        assert_eq!(instance.interfaces["eni-1"], ["sg-vpc-1-portcullis-isolated"], "still isolated");
+        assert!(instance.protected);
+        let evidence = |incident: &Incident| format!("portcullis:evidence:{}", incident.id);
+        assert!(!instance.tags.contains_key(&evidence(&one)), "its own tag is gone");
+        assert!(instance.tags.contains_key(&evidence(&other)));
+        assert_eq!(bench.release(&other).unwrap().not_released, []);
+        assert_eq!(bench.rig.account.world().without_traces(), World::example().without_traces());
+    }
+}
+
+#[test]
+fn what_was_left_held_by_a_step_that_was_decided_away_is_let_go() {
+    use portcullis_response::simulation::Fault;
+    let mut held = 0;
+    for at in 0.. {
+        let mut bench = bench(all_on());
+        let signal = of("f", IncidentType::MalwareDetected);
+        bench.faults.arm(at, Fault::CrashAfter);
+        if bench.rig.respond(&signal).now_or_never().is_some() {
+            break;
+        }
+        let hit = bench.faults.hit().unwrap();
+        bench.faults.disarm();
+        if hit != "store:hold" {
+            continue;
+        }
+        held += 1;
+        bench.later();
+        bench.rig.safety = Safety::parse("dry_run: true").unwrap();
+        let incident = bench.rig.resume(&signal.incident_id()).now_or_never().unwrap().unwrap();
+        let resources: Vec<_> = incident.steps.iter().map(portcullis_response::Step::resource).collect();
+        let holders = |bench: &Bench, resource: &String| {
+            portcullis_response::Holds::holders(&bench.rig.store, resource).now_or_never().unwrap().unwrap()
+        };
+        assert!(resources.iter().any(|resource| !holders(&bench, resource).is_empty()), "call {at}");
+        let released = bench.release(&incident).unwrap();
+        assert_eq!(released.incident.status, Status::Released);
+        assert!(resources.iter().all(|resource| holders(&bench, resource).is_empty()), "call {at}");
+        assert_eq!(bench.rig.account.world().without_traces(), World::example().without_traces());
+    }
+    assert!(held > 1, "{held}");
+}
+
+#[test]
+fn nothing_is_contained_once_a_release_was_asked_for() {
+    let bench = bench(asking());
+    let first = of("f", IncidentType::CompromisedCredentials);
+    let incident = bench.respond(&first).unwrap();
+    bench.approve(&incident).unwrap();
+    bench.rig.account.deny("iam:UpdateAccessKey");
+    let released = bench.release(&incident).unwrap();
+    assert_eq!(released.incident.status, Status::Partial);
+    assert_eq!(released.incident.release_asked.as_ref().unwrap().by, "lead");
+    assert_eq!(bench.rig.approve(&incident.id, "lead").now_or_never().unwrap(), Err(RespondError::Released));
+    let mut wider = Signal { severity: Band::Critical, count: 7, ..first };
+    wider.targets.push(Target::User { name: "eve".into() });
+    let again = bench.respond(&wider).unwrap();
+    assert_eq!(again.steps.len(), released.incident.steps.len(), "nothing new is decided");
+    assert_eq!(bench.rig.account.world().users["ana"].policies.len(), 0, "what was released stays so");
+    bench.rig.account.allow_all();
+    let done = bench.rig.resume(&incident.id).now_or_never().unwrap().unwrap();
+    assert_eq!(done.status, Status::Released, "the release is carried on: {done:#?}");
+    assert!(bench.rig.account.world().users["ana"].keys["AKIA1"]);
+    let told = bench.rig.notifier.inner().messages();
+    let complete =
+        |m: &&portcullis_response::Message| m.id.ends_with("-released") && m.subject.contains("RELEASED");
+    assert_eq!(told.iter().filter(complete).count(), 1, "and told of: {told:#?}");
+}
+
+#[test]
+fn a_release_that_keeps_failing_writes_no_endless_timeline() {
     let bench = bench(all_on());
-    let first = bench.respond(&of("f", IncidentType::MalwareDetected)).unwrap();
-    let second = bench.respond(&of("g", IncidentType::CryptoMining)).unwrap();
-    assert_eq!((first.status, second.status), (Status::Contained, Status::Contained));
-    let early = bench.release(&first).unwrap();
-    assert!(early.not_released.iter().any(|left| left.kind == StepKind::IsolateInstance));
-    let groups = bench.rig.account.world().instances["i-web"].interfaces["eni-1"].clone();
-    assert_eq!(groups, ["sg-vpc-1-portcullis-isolated"], "still isolated for the second");
-    assert_eq!(bench.release(&second).unwrap().not_released, []);
-    assert_eq!(bench.release(&first).unwrap().not_released, []);
-    assert_eq!(bench.rig.account.world().without_traces(), World::example().without_traces());
+    let incident = bench.respond(&of("f", IncidentType::DdosAttack)).unwrap();
+    bench.rig.account.deny("wafv2:UpdateIPSet");
+    bench.rig.clock.advance(7 * 3_600_000);
+    let mut lines = Vec::new();
+    for _ in 0..5 {
+        assert_eq!(bench.rig.expire(10).now_or_never().unwrap().unwrap(), []);
+        let stored = portcullis_response::IncidentStore::load(&bench.rig.store, &incident.id);
+        lines.push(stored.now_or_never().unwrap().unwrap().unwrap().timeline.len());
+        bench.rig.clock.advance(11 * 60_000);
+    }
+    assert!(lines.iter().all(|count| *count == lines[0]), "{lines:?}");
+    bench.rig.account.allow_all();
+    assert_eq!(bench.rig.expire(10).now_or_never().unwrap().unwrap(), [incident.id]);
+}
+
+#[test]
+fn an_incident_whose_expiry_fails_holds_up_no_other() {
+    use portcullis_response::simulation::Fault;
+    let initial = World::example().without_traces();
+    let mut broken = 0;
+    for at in 1..12 {
+        let bench = bench(all_on());
+        bench.respond(&of("f", IncidentType::DdosAttack)).unwrap();
+        let mut other = of("g", IncidentType::DdosAttack);
+        other.targets = vec![Target::Address { ip: [198, 51, 100, 99].into() }];
+        bench.respond(&other).unwrap();
+        bench.rig.clock.advance(7 * 3_600_000);
+        bench.faults.arm(at, Fault::Denied);
+        let expired = bench.rig.expire_while(10, || true).now_or_never().unwrap().unwrap();
+        let hit = bench.faults.hit();
+        bench.faults.disarm();
+        if hit.as_deref() != Some("store:save") {
+            continue;
+        }
+        broken += 1;
+        assert_eq!((expired.done.len(), expired.failed.len()), (1, 1), "call {at}");
+        bench.later();
+        let rest = bench.rig.expire(10).now_or_never().unwrap().unwrap();
+        assert_eq!([expired.done, rest].concat().len(), 2, "call {at}");
+        assert_eq!(bench.rig.account.world().without_traces().sets, initial.sets, "call {at}");
+    }
+    assert!(broken > 1, "{broken}");
+}
+
+#[test]
+fn expiry_stops_when_there_is_no_time() {
+    let bench = bench(all_on());
+    bench.respond(&of("f", IncidentType::DdosAttack)).unwrap();
+    bench.rig.clock.advance(7 * 3_600_000);
+    let expired = bench.rig.expire_while(10, || false).now_or_never().unwrap().unwrap();
+    assert_eq!(expired, portcullis_response::Expired::default());
+    assert_eq!(bench.rig.expire(10).now_or_never().unwrap().unwrap().len(), 1);
+}
+
+#[test]
+fn many_blocks_of_one_address_end_one_by_one_and_the_last_lets_it_in() {
+    let mut bench = bench(all_on());
+    bench.rig.safety = Safety::parse("containments_per_hour: 100000").unwrap();
+    let address = Target::Address { ip: [198, 51, 100, 7].into() };
+    let blocked = |bench: &Bench| {
+        let world = bench.rig.account.world();
+        world.sets[&portcullis_response::Family::V4].addresses.contains("198.51.100.7/32")
+    };
+    for n in 0..130 {
+        let mut signal = of(&n.to_string(), IncidentType::DdosAttack);
+        signal.targets = vec![address.clone()];
+        assert_eq!(bench.respond(&signal).unwrap().status, Status::Contained);
+        bench.rig.clock.advance(60_000);
+    }
+    let mut ended = 0;
+    // 65 of them are over, the rest are not.
+    bench.rig.clock.advance(6 * 3_600_000 - 65 * 60_000 - 30_000);
+    for limit in [10, 100] {
+        ended += bench.rig.expire(limit).now_or_never().unwrap().unwrap().len();
+        assert!(blocked(&bench), "later incidents hold it");
+    }
+    assert_eq!(ended, 65);
+    bench.rig.clock.advance(3 * 3_600_000);
+    ended += bench.rig.expire(64).now_or_never().unwrap().unwrap().len();
+    assert_eq!((ended, blocked(&bench)), (129, true), "one is left");
+    ended += bench.rig.expire(64).now_or_never().unwrap().unwrap().len();
+    assert_eq!((ended, blocked(&bench)), (130, false));
+    let resource = format!("block_address/{address}");
+    let holders = portcullis_response::Holds::holders(&bench.rig.store, &resource);
+    assert_eq!(holders.now_or_never().unwrap().unwrap(), []);
+}
+
+#[test]
+fn a_message_that_was_not_taken_is_sent_again() {
+    use portcullis_response::simulation::Fault;
+    let mut lost = 0;
+    for at in 0.. {
+        let bench = bench(all_on());
+        let signal = of("f", IncidentType::CompromisedCredentials);
+        bench.faults.arm(at, Fault::Denied);
+        let answer = bench.respond(&signal);
+        let Some(hit) = bench.faults.hit() else { break };
+        bench.faults.disarm();
+        if hit != "notifier:send" {
+            continue;
+        }
+        lost += 1;
+        let mut incident = answer.unwrap();
+        if incident.owed.is_some() {
+            assert!(incident.is_unfinished(now(&bench)));
+            incident = bench.rig.resume(&incident.id).now_or_never().unwrap().unwrap();
+        }
+        assert_eq!(incident.owed, None, "call {at}");
+        assert_eq!(incident.status, Status::Contained, "call {at}");
+        assert_eq!(step(&incident, StepKind::Notify).status, StepStatus::Done, "call {at}");
+        let told = bench.rig.notifier.inner().messages();
+        assert!(told.iter().any(|message| message.id.ends_with("-outcome")), "call {at}: {told:?}");
+        assert!(!incident.is_unfinished(now(&bench)));
+    }
+    assert_eq!(lost, 2, "the plan and the outcome");
+}
+
+#[test]
+fn a_message_that_nobody_takes_for_a_day_is_given_up() {
+    let bench = bench(all_on());
+    let mut incident = bench.respond(&of("f", IncidentType::Generic)).unwrap();
+    let since = now(&bench);
+    incident.owed = Some(portcullis_response::Owed { phase: portcullis_response::Phase::Outcome, since });
+    assert!(incident.is_unfinished(since));
+    bench.rig.clock.advance(24 * 3_600_000);
+    assert!(!incident.is_unfinished(now(&bench)));
+}
+
+#[test]
+fn revoked_sessions_are_those_that_began_before_the_try_that_succeeded() {
+    let bench = bench(all_on());
+    bench.rig.account.deny("iam:PutRolePolicy");
+    let incident = bench.respond(&of("f", IncidentType::CompromisedCredentials)).unwrap();
+    assert_eq!(step(&incident, StepKind::RevokeRoleSessions).status, StepStatus::Failed);
+    bench.rig.account.allow_all();
+    bench.rig.clock.advance(3_600_000);
+    let incident = bench.approve(&incident).unwrap();
+    assert_eq!(incident.status, Status::Contained);
+    let revoked = |bench: &Bench| -> Vec<String> {
+        let world = bench.rig.account.world();
+        world.roles.values().flat_map(|role| role.policies.values().cloned()).collect()
+    };
+    let policies = revoked(&bench);
+    assert!(policies.iter().all(|policy| policy.contains("2026-11-22T11:00:30.000Z")), "{policies:?}");
+    assert_eq!(policies.len(), 1);
+    bench.rig.clock.advance(3_600_000);
+    bench
+        .respond(&Signal { severity: Band::Critical, ..of("f", IncidentType::CompromisedCredentials) })
+        .unwrap();
+    assert_eq!(revoked(&bench), policies, "what is in place stays");
+}
+
+#[test]
+fn what_a_repeat_adds_is_decided_about() {
+    let bench = bench(all_on());
+    let first = of("f", IncidentType::CompromisedCredentials);
+    bench.respond(&first).unwrap();
+    let told = bench.rig.notifier.inner().messages().len();
+    bench.rig.account.change(|world| {
+        let ana = world.users["ana"].clone();
+        world.users.insert("eve".into(), ana);
+    });
+    let mut wider = first;
+    wider.targets.push(Target::User { name: "eve".into() });
+    let incident = bench.respond(&wider).unwrap();
+    let of_eve = |step: &&portcullis_response::Step| step.target.to_string() == "user/eve";
+    assert!(incident.steps.iter().filter(of_eve).count() > 0);
+    assert!(incident.steps.iter().filter(of_eve).all(|step| step.status == StepStatus::Done));
+    assert_eq!(bench.rig.account.world().users["eve"].policies.len(), 1);
+    assert!(bench.rig.notifier.inner().messages().len() > told);
+}
+
+#[test]
+fn what_expired_comes_back_only_with_the_attacker_and_people_are_told() {
+    let cidr = "198.51.100.7/32".to_owned();
+    let blocked = |bench: &Bench| {
+        bench.rig.account.world().sets[&portcullis_response::Family::V4].addresses.contains(&cidr)
+    };
+    let expired = |playbooks, approved: bool| {
+        let bench = bench(playbooks);
+        let incident = bench.respond(&of("f", IncidentType::DdosAttack)).unwrap();
+        if approved {
+            bench.approve(&incident).unwrap();
+        }
+        assert!(blocked(&bench));
+        bench.rig.clock.advance(7 * 3_600_000);
+        assert_eq!(bench.rig.expire(10).now_or_never().unwrap().unwrap().len(), 1);
+        (bench, incident)
+    };
+    let back = Signal { count: 2, ..of("f", IncidentType::DdosAttack) };
+
+    let (bench, incident) = expired(all_on(), false);
+    let told = bench.rig.notifier.inner().messages().len();
+    bench.approve(&incident).unwrap();
+    assert!(!blocked(&bench), "a later decision brings no block back");
+    bench.respond(&back).unwrap();
+    assert!(blocked(&bench), "the attacker does");
+    assert!(bench.rig.notifier.inner().messages().len() > told + 1, "and people are told");
+
+    let (bench, _) = expired(asking(), true);
+    let incident = bench.respond(&back).unwrap();
+    assert!(!blocked(&bench), "somebody's word was for the block that is over");
+    assert_eq!(step(&incident, StepKind::BlockAddress).status, StepStatus::AwaitingApproval);
+    bench.approve(&incident).unwrap();
+    assert!(blocked(&bench));
+}
+
+#[test]
+fn an_approval_does_not_cover_a_protection_that_cannot_be_read() {
+    let bench = bench(asking());
+    let incident = bench.respond(&of("f", IncidentType::CompromisedCredentials)).unwrap();
+    bench.rig.account.deny("iam:ListUserTags");
+    let incident = bench.approve(&incident).unwrap();
+    let deny = step(&incident, StepKind::DenyUser);
+    assert_eq!(deny.status, StepStatus::AwaitingApproval);
+    assert!(deny.why.contains("may be protected"), "{}", deny.why);
+    assert!(bench.rig.account.world().users["ana"].policies.is_empty());
+    let incident = bench.approve(&incident).unwrap();
+    assert_eq!(step(&incident, StepKind::DenyUser).status, StepStatus::Done, "given on exactly that reason");
+}
+
+#[test]
+fn an_incident_from_before_reads_as_it_was() {
+    let bench = bench(all_on());
+    let incident = bench.respond(&of("f", IncidentType::Generic)).unwrap();
+    let mut json = serde_json::to_value(&incident).unwrap();
+    let members = json.as_object_mut().unwrap();
+    assert!(!members.contains_key("release_asked") && !members.contains_key("owed"));
+    assert_eq!(serde_json::from_value::<Incident>(json).unwrap(), incident);
 }
 
 #[test]

@@ -100,6 +100,12 @@ impl Holds for Store {
         self.change_holders(resource, move |holders| holders.hold(&incident)).await
     }
 
+    async fn holders(&self, resource: &str) -> PortResult<Vec<IncidentId>> {
+        let Some(row) = self.entry(Kind::Hold, &[resource])? else { return Ok(Vec::new()) };
+        let holders: Holders = serde_json::from_slice(&row).map_err(|_| StoreError::Corrupt)?;
+        Ok(holders.ids().to_vec())
+    }
+
     async fn drop_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<Dropped> {
         let incident = incident.clone();
         self.change_holders(resource, move |holders| holders.drop_hold(&incident)).await

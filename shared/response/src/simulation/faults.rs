@@ -216,6 +216,10 @@ impl<D: Holds> Holds for Faulty<D> {
         self.through("store:hold", self.inner.hold(resource, incident)).await
     }
 
+    async fn holders(&self, resource: &str) -> PortResult<Vec<IncidentId>> {
+        self.through("store:holders", self.inner.holders(resource)).await
+    }
+
     async fn drop_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<Dropped> {
         self.through("store:drop_hold", self.inner.drop_hold(resource, incident)).await
     }

@@ -131,6 +131,12 @@ impl Holds for DynamoIncidents {
         self.change_holders(resource, |holders| holders.hold(incident)).await
     }
 
+    async fn holders(&self, resource: &str) -> PortResult<Vec<IncidentId>> {
+        let place = hold_place(resource);
+        let there = text(self.item(&place.pk, place.sk).await?)?;
+        Ok(there.as_deref().map_or_else(|| Ok(Holders::default()), parsed)?.ids().to_vec())
+    }
+
     async fn drop_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<Dropped> {
         self.change_holders(resource, |holders| holders.drop_hold(incident)).await
     }
