@@ -1,8 +1,8 @@
 //! What is done on schedule: blocks end when their time is over, and what a crash left is carried on.
 
-use portcullis_base::Clock;
+use portcullis_base::{Clock, Timestamp};
 use portcullis_lambda::{AttendError, ResponsePorts};
-use portcullis_response::{Incident, IncidentStore, RespondError, Status, StepStatus};
+use portcullis_response::{Incident, IncidentStore, RespondError, Status};
 use serde::Serialize;
 
 use crate::Parts;
@@ -21,8 +21,12 @@ pub struct Upkeep {
 /// Lets blocks expire, then carries on what is unfinished, while there is time.
 pub(crate) async fn upkeep<P: ResponsePorts>(parts: &Parts<P>) -> Upkeep {
     let mut done = Upkeep::default();
-    match parts.desk.expire(MAX_EXPIRED).await {
-        Ok(expired) => done.expired = expired.len(),
+    let clock = &parts.desk.responder.clock;
+    match parts.desk.expire(MAX_EXPIRED, || parts.deadline.left(clock.now()) >= MARGIN).await {
+        Ok(expired) => {
+            done.expired = expired.done.len();
+            done.failed += expired.failed.len();
+        }
         Err(error) => done.fail("expire", &error),
     }
     for (status, limit) in UNFINISHED {
@@ -36,7 +40,7 @@ pub(crate) async fn upkeep<P: ResponsePorts>(parts: &Parts<P>) -> Upkeep {
 
 async fn resume_all<P: ResponsePorts>(parts: &Parts<P>, incidents: &[Incident], done: &mut Upkeep) {
     let clock = &parts.desk.responder.clock;
-    for incident in incidents.iter().filter(|incident| is_left(incident)) {
+    for incident in incidents.iter().filter(|incident| is_left(incident, clock.now())) {
         if incident.is_leased(clock.now()) || parts.deadline.left(clock.now()) < MARGIN {
             continue;
         }
@@ -51,12 +55,9 @@ async fn resume_all<P: ResponsePorts>(parts: &Parts<P>, incidents: &[Incident], 
     }
 }
 
-/// Whether whoever worked on it last did not come to the end. [`portcullis_response::Responder::resume`] decides: this
-/// only saves asking it about those that are in order.
-fn is_left(incident: &Incident) -> bool {
-    let running = |status| matches!(status, StepStatus::Planned | StepStatus::Running);
-    incident.times.released.is_none()
-        && (incident.lease.is_some() || incident.steps.iter().any(|step| running(step.status)))
+/// Whether whoever worked on it last did not come to the end, or its end is not on record.
+fn is_left(incident: &Incident, now: Timestamp) -> bool {
+    incident.is_unfinished(now) || !incident.is_recorded()
 }
 
 impl Upkeep {
@@ -67,14 +68,16 @@ impl Upkeep {
 }
 
 /// Where an unfinished incident may stand, and how many of the newest are looked at. Few stand in `CONTAINING` for long;
-/// finished ones pile up in the others, and EventBridge's own repetitions come before the schedule in any case.
-const UNFINISHED: [(Status, usize); 5] = [
+/// finished ones pile up in the others, and Lambda's own repetitions come before the schedule in any case.
+const UNFINISHED: [(Status, usize); 6] = [
     (Status::Containing, 500),
     // Everything is done but the last message.
     (Status::Contained, 100),
     (Status::Detected, 100),
     (Status::AwaitingApproval, 100),
     (Status::Partial, 100),
+    // A message or a record of the end that failed.
+    (Status::Released, 100),
 ];
 
 const MAX_EXPIRED: usize = 100;

@@ -84,3 +84,62 @@ fn a_store_that_is_down_fails_the_invocation() {
     bench.faults.disarm();
     assert!(bench.invoke(SCHEDULE.as_bytes()).is_ok());
 }
+
+/// A finding, the end of its block, and its release, each asked again as its caller does while it fails; everything on
+/// record.
+fn story(fails_after: Option<usize>) -> (Vec<String>, bool) {
+    let bench = bench();
+    if let Some(calls) = fails_after {
+        bench.audit.fails_after(calls);
+    }
+    while bench.deliver(&known_finding()).is_err() {}
+    bench.clock.advance(25 * 3_600_000);
+    while bench.schedule().is_err() {}
+    let id = bench.incident().id;
+    while bench.request(Some("security-admin"), "POST", &format!("/incidents/{id}/release")).status != 200 {}
+    (bench.audit.codes(), bench.audit.still_fails())
+}
+
+#[test]
+fn a_record_that_fails_is_made_when_the_signal_or_the_request_comes_again() {
+    let (whole, _) = story(None);
+    let expected = [
+        "incident-opened",
+        "incident-contained",
+        "incident-expired",
+        "incident-release-asked",
+        "incident-released",
+    ];
+    assert_eq!(whole, expected);
+    let mut calls = 0;
+    loop {
+        let (mut codes, unused) = story(Some(calls));
+        if unused {
+            break;
+        }
+        // What is asked is on record each time that it is asked.
+        codes.dedup();
+        assert_eq!(codes, whole, "call {calls} failed");
+        calls += 1;
+    }
+    assert_eq!(calls, expected.len());
+}
+
+#[test]
+fn a_record_that_fails_is_made_on_schedule_where_nothing_comes_again() {
+    let bench = bench();
+    bench.audit.fails_after(1);
+    bench.deliver(&known_finding()).unwrap_err();
+    assert_eq!((bench.incident().status, bench.audit.codes().len()), (Status::Contained, 1));
+    bench.schedule().unwrap();
+    assert_eq!(bench.audit.codes(), ["incident-opened", "incident-contained"]);
+    let incident = bench.incident();
+    bench.schedule().unwrap();
+    assert_eq!((bench.incident(), bench.audit.codes().len()), (incident, 2), "once");
+    bench.audit.fails_after(1);
+    let release = format!("/incidents/{}/release", bench.incident().id);
+    assert_ne!(bench.request(Some("security-admin"), "POST", &release).status, 200);
+    assert_eq!(bench.incident().status, Status::Released);
+    bench.schedule().unwrap();
+    assert_eq!(bench.audit.codes()[2..], ["incident-release-asked", "incident-released"]);
+}

@@ -3,8 +3,8 @@
 use portcullis_audit::{AuditSink, AuditUnavailable, Auditor, Kind, SecurityEvent};
 use portcullis_base::Clock;
 use portcullis_response::{
-    Account, CapStore, Holds, Incident, IncidentId, IncidentStore, Notifier, PortError, PortResult, Released,
-    RespondError, Responder, Signal, Source, Wait,
+    Account, CapStore, Expired, Holds, Incident, IncidentId, IncidentStore, Notifier, PortError, PortResult,
+    Released, RespondError, Responder, Saved, Signal, Source, Wait,
 };
 
 use crate::incidents::{Work, about, event};
@@ -36,8 +36,9 @@ pub type ResponderOf<P> = Responder<
 >;
 
 /// Answers signals, and does what operators ask. What is opened, approved, and to be released is on record before it is
-/// done; what became of it, before it is answered. A process that ends between the incident's last save and its record
-/// leaves that to the incident's own timeline; every other crash is told of when the incident is carried on.
+/// done; what became of it, before it is answered. What could not be recorded fails the answer, and is recorded when the
+/// signal or the request comes again, or on schedule: the incident itself says what the trail has of it. A record whose
+/// mark got lost is there twice.
 pub struct IncidentDesk<P: ResponsePorts> {
     /// Decides and acts.
     pub responder: ResponderOf<P>,
@@ -142,18 +143,27 @@ impl<P: ResponsePorts> IncidentDesk<P> {
         }
     }
 
-    /// Lets in again the addresses whose time is over: of at most `limit` incidents.
+    /// Lets in again the addresses whose time is over: of at most `limit` incidents, and while `go_on` says so. What of
+    /// it could not be recorded is when the incident is carried on.
     ///
     /// # Errors
-    /// See [`AttendError`].
-    pub async fn expire(&self, limit: usize) -> Result<Vec<IncidentId>, AttendError> {
-        let done = self.responder.expire(limit).await.inspect_err(|error| self.failure(error))?;
-        for id in &done {
+    /// When the store does not say which incidents are due, or something could not be recorded.
+    pub async fn expire(
+        &self,
+        limit: usize,
+        go_on: impl Fn() -> bool + Send,
+    ) -> Result<Expired, AttendError> {
+        let expired = self.responder.expire_while(limit, go_on).await;
+        let expired = expired.inspect_err(|error| self.failure(error))?;
+        expired.failed.iter().for_each(|(_, error)| self.failure(error));
+        let mut recorded = Ok(());
+        for id in &expired.done {
             if let Some(incident) = self.incident(id).await? {
-                self.auditor.record(event(Kind::IncidentExpired, &incident)).await?;
+                recorded =
+                    recorded.and(self.conclude(Some(&incident), Ok(incident.clone()), None).await.map(drop));
             }
         }
-        Ok(done)
+        recorded.map(|()| expired)
     }
 
     /// Carries on what a crash left.
@@ -187,7 +197,20 @@ impl<P: ResponsePorts> IncidentDesk<P> {
         if !events.is_empty() {
             self.auditor.record_all(&events).await?;
         }
-        Ok(after)
+        Ok(self.mark(after).await)
+    }
+
+    /// Says in the incident what the trail has of it. Where that fails it is recorded once more.
+    async fn mark(&self, incident: Incident) -> Incident {
+        if incident.is_recorded() || incident.lease.is_some() {
+            return incident;
+        }
+        let revision = incident.revision.saturating_add(1);
+        let marked = Incident { recorded: Some(incident.to_record()), revision, ..incident.clone() };
+        match self.responder.store.save(&marked, incident.revision).await {
+            Ok(Saved::Yes) => marked,
+            Ok(Saved::Conflict) | Err(_) => incident,
+        }
     }
 
     /// That somebody else is at it, or that there is no such incident, is no failure of ours.

@@ -48,15 +48,20 @@ impl<'a> Work<'a> {
         readings
     }
 
-    /// What became of it, for the audit trail.
+    /// What the audit trail lacks of it. That is told by what was recorded, not by what it was before: a record may have
+    /// failed after the change was saved.
     pub(crate) fn events(self) -> Vec<SecurityEvent> {
-        let kinds = [
-            (Status::Contained, Kind::IncidentContained),
-            (Status::Partial, Kind::IncidentPartial),
-            (Status::Released, Kind::IncidentReleased),
-        ];
-        let became = kinds.into_iter().filter(|(status, _)| self.became(*status));
-        became.map(|(_, kind)| event(kind, self.after)).collect()
+        let (now, recorded) = (self.after.to_record(), self.after.recorded);
+        let kind = match now.status {
+            Status::Contained => Some(Kind::IncidentContained),
+            Status::Partial => Some(Kind::IncidentPartial),
+            Status::Released if self.after.times.released.is_some() => Some(Kind::IncidentReleased),
+            _ => None,
+        };
+        let became = kind.filter(|_| recorded.is_none_or(|recorded| recorded.status != now.status));
+        let ended = now.ended > recorded.map_or(0, |recorded| recorded.ended);
+        let kinds = became.into_iter().chain(ended.then_some(Kind::IncidentExpired));
+        kinds.map(|kind| event(kind, self.after)).collect()
     }
 
     /// Whether nobody had come to the end of anything with it.
@@ -142,7 +147,11 @@ mod tests {
                 vec!["incident-contained"]
             )
         );
-        assert_eq!(told(Some(&contained), &contained), (vec![], vec![]), "a repeat");
+        let mut known = contained.clone();
+        known.recorded = Some(known.to_record());
+        assert_eq!(told(Some(&known), &known), (vec![], vec![]), "a repeat");
+        let lost = told(Some(&contained), &contained);
+        assert_eq!(lost, (vec![], vec!["incident-contained"]), "a repeat of what was not recorded");
         assert_eq!(
             told(Some(&contained), &released),
             (vec![("TimeToRecover", 540_000.0)], vec!["incident-released"])

@@ -21,7 +21,8 @@ pub struct ResponseConfig {
     /// its type of incident; the shipped ones where absent.
     pub playbooks: Playbooks,
     /// `SAFETY`: safety rules as YAML in the place of the shipped ones. Told of `OWN_ROLE_ARN`, which
-    /// also says in which account the function is at home, and of `AWS_REGION`.
+    /// also says in which account the function is at home, and of `AWS_REGION`; of `OTHER_ROLE_ARNS`, the roles of other
+    /// responders, separated by commas, and of `STACK_PREFIX`, what the names of the stack begin with: none where absent.
     pub safety: Safety,
     /// `OWN_ROLE_ARN`: the role that the function runs under.
     pub own_role: String,
@@ -117,7 +118,30 @@ fn safety<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>, role: &str, region
     if account.is_none() && !role.is_empty() {
         s.problem("OWN_ROLE_ARN is not valid");
     }
-    Some(safety?.with_own_role(role).at_home(account?, region))
+    let (others, prefix) = (other_roles(s), prefix(s));
+    let safety = safety?.with_own_role(role).at_home(account?, region);
+    let safety = others.iter().fold(safety, |safety, other| safety.with_own_role(other));
+    Some(prefix.iter().fold(safety, |safety, prefix| safety.with_own_prefix(prefix)))
+}
+
+fn other_roles<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> Vec<String> {
+    let given = s.optional("OTHER_ROLE_ARNS").unwrap_or_default();
+    let roles: Vec<String> =
+        given.split(',').map(str::trim).filter(|r| !r.is_empty()).map(str::to_owned).collect();
+    if !roles.iter().all(|role| account_of_role(role).is_some()) {
+        s.problem("OTHER_ROLE_ARNS is not valid");
+    }
+    roles
+}
+
+/// As the template takes it.
+fn prefix<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> Option<String> {
+    let prefix = s.optional("STACK_PREFIX")?;
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if !prefix.bytes().all(plain) || prefix.starts_with('-') {
+        s.problem("STACK_PREFIX is not valid");
+    }
+    Some(prefix)
 }
 
 fn or_problem<T, E: std::fmt::Display, L>(s: &mut Settings<L>, name: &str, read: Result<T, E>) -> Option<T>
@@ -255,7 +279,14 @@ steps:
         let lists = [("BLOCK_LIST_IPV4_ARN", list), ("SAFETY", "containments_per_hour: 3")];
         let config = read(&lists).unwrap();
         assert_eq!((config.block_list_v4.as_deref(), config.safety.containments_per_hour), (Some(list), 3));
-        let problems: [(Pairs<'_>, &str); 14] = [
+        let other = "arn:aws:iam::111122223333:role/guard-other";
+        let own = [("OTHER_ROLE_ARNS", other), ("STACK_PREFIX", "guard"), ("SAFETY", "{}")];
+        let expected = Safety::parse("{}").unwrap().at_home("111122223333", "eu-west-1");
+        let expected = expected.with_own_role(LEAST[2].1).with_own_role(other).with_own_prefix("guard");
+        assert_eq!(read(&own).unwrap().safety, expected);
+        let problems: [(Pairs<'_>, &str); 16] = [
+            (&[("OTHER_ROLE_ARNS", "arn:aws:iam::111122223333:role/x,y")], "OTHER_ROLE_ARNS"),
+            (&[("STACK_PREFIX", "*")], "STACK_PREFIX"),
             (&[url], "belong together"),
             (&[secret], "belong together"),
             (&[("NOTIFICATION_WEBHOOK_URL", "http://chat.example"), secret], "NOTIFICATION_WEBHOOK_URL"),

@@ -8,12 +8,14 @@
 )]
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use futures_util::future::FutureExt;
 use guardduty_responder_function::{GuardDutyResponder, IncidentRoles, Parts};
-use portcullis_audit::{Auditor, AuditorSettings, MemoryAudit};
+use portcullis_audit::{AuditError, AuditRecord, AuditSink, Auditor, AuditorSettings, MemoryAudit};
 use portcullis_base::{Clock, ManualClock, Timestamp};
 use portcullis_lambda::{Deadline, Failure, Handler, IncidentDesk, Invocation, Metrics, ResponsePorts};
 use portcullis_response::simulation::{Fault, Faults, Faulty, Inbox, NoWait, SimulatedAccount, World};
@@ -28,16 +30,59 @@ impl ResponsePorts for Memory {
     type Account = SimulatedAccount;
     type Store = Faulty<MemoryDesk>;
     type Notifier = Faulty<Inbox>;
-    type Audit = Arc<MemoryAudit>;
+    type Audit = Arc<Trail>;
     type Clock = Arc<ManualClock>;
     type Wait = NoWait;
+}
+
+/// The audit trail; one of its calls may fail.
+pub(crate) struct Trail {
+    kept: MemoryAudit,
+    /// Calls until the one that fails.
+    left: AtomicUsize,
+}
+
+impl Trail {
+    /// Lets the call fail that comes after so many.
+    pub(crate) fn fails_after(&self, calls: usize) {
+        self.left.store(calls, Ordering::SeqCst);
+    }
+
+    /// Whether no call failed since.
+    pub(crate) fn still_fails(&self) -> bool {
+        self.left.load(Ordering::SeqCst) < usize::MAX / 2
+    }
+}
+
+impl Default for Trail {
+    fn default() -> Self {
+        Self { kept: MemoryAudit::default(), left: AtomicUsize::new(usize::MAX) }
+    }
+}
+
+impl Deref for Trail {
+    type Target = MemoryAudit;
+
+    fn deref(&self) -> &MemoryAudit {
+        &self.kept
+    }
+}
+
+impl AuditSink for Trail {
+    async fn append(&self, records: &[AuditRecord]) -> Result<(), AuditError> {
+        // Below nought it wraps around, and no other call fails.
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 0 {
+            return Err(AuditError::Unavailable);
+        }
+        self.kept.append(records).await
+    }
 }
 
 /// The function and handles on everything under it.
 pub(crate) struct Bench {
     pub(crate) function: GuardDutyResponder<Memory>,
     pub(crate) faults: Arc<Faults>,
-    pub(crate) audit: Arc<MemoryAudit>,
+    pub(crate) audit: Arc<Trail>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) metrics: Arc<Mutex<Vec<String>>>,
 }
@@ -65,7 +110,7 @@ pub(crate) fn asking() -> Bench {
 
 pub(crate) fn bench_on(world: World, playbooks: Playbooks) -> Bench {
     let (faults, clock) = (Arc::new(Faults::default()), Arc::new(ManualClock::at(start())));
-    let audit = Arc::new(MemoryAudit::default());
+    let audit = Arc::new(Trail::default());
     let (metrics, lines) = Metrics::memory("guardduty-responder");
     let responder = Responder {
         account: SimulatedAccount::new(world, Arc::clone(&faults)),
