@@ -11,7 +11,9 @@ mod roles;
 mod routes;
 
 pub use action::{Action, ActionError};
-pub use api_key::{ApiKey, ApiKeyError, ApiKeyStore, KnownApiKey, MAX_KEYS, MAX_LISTED, NoRandomness, PresentedKey};
+pub use api_key::{
+    ApiKey, ApiKeyError, ApiKeyStore, KnownApiKey, MAX_KEYS, MAX_LISTED, NoRandomness, PresentedKey,
+};
 pub use file::FileError;
 pub use gateway::{GuardError, MethodArn, PolicyDocument, PolicyTooLarge, RouteGuard};
 pub use identity::{AuthMethod, Grant, Identities, IdentitiesError, Identity};

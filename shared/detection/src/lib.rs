@@ -28,9 +28,7 @@ mod view;
 pub use context::{Context, ContextError};
 pub use correlation::Pending;
 pub use detector::{Detector, JudgeError, Verdict};
-pub use history::{
-    AuditProgress, EventHistory, HistoryError, HistoryPage, OpenWindow, ProgressStore,
-};
+pub use history::{AuditProgress, EventHistory, HistoryError, HistoryPage, OpenWindow, ProgressStore};
 pub use hit::{Actor, Hit};
 pub use hours::HoursError;
 pub use input::{DETAIL_TYPES, Records, Unreadable, records};
