@@ -123,7 +123,7 @@ deploy-local: bootstraps ## Deploy the template to an emulator on this machine a
 	@scripts/deploy-local
 
 e2e: bootstraps ## Deploy to the emulator with IAM enforced, run the stack's checks over HTTP, compare what was called with what is granted, tear down
-	@scripts/tools sam ministack
+	@scripts/tools sam ministack moto
 	@scripts/end-to-end
 
 ##@ Housekeeping
