@@ -36,10 +36,16 @@ pub(crate) struct Show {
 /// Lets the steps run that wait for approval now, in the name of the identity that asks; none that come later. Exit code 1
 /// where something could not be done.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  portcullis incident approve inc-0123456789abcdef0123")]
+#[command(
+    after_help = "Example:\n  portcullis incident approve inc-0123456789abcdef0123 --revision \\\n    $(portcullis incident show inc-0123456789abcdef0123 --json | jq .revision)"
+)]
 pub(crate) struct Approve {
     #[command(flatten)]
     which: Which,
+    /// The revision that `incident show` printed: what changed since is not approved. Without it, the one that stands
+    /// when the command begins.
+    #[arg(long)]
+    revision: Option<u64>,
 }
 
 /// Restores what was there before each step, last step first, and says what it could not restore and why. Exit code 1 where
@@ -85,9 +91,13 @@ pub(crate) async fn run(
             let incident = read(&answer)?;
             output.line(&answer, || incident_text(&incident))
         }
-        Command::Approve(Approve { which }) => {
-            let path = format!("{}/approve", which.path()?);
-            let answer = which.api.connect(environment)?.send(&path, Vec::new()).await?;
+        Command::Approve(Approve { which, revision }) => {
+            let (api, path) = (which.api.connect(environment)?, which.path()?);
+            let seen = match revision {
+                Some(revision) => *revision,
+                None => read(&api.get(&path).await?)?.revision,
+            };
+            let answer = api.send(&format!("{path}/approve?revision={seen}"), Vec::new()).await?;
             let incident = read(&answer)?;
             output.line(&answer, || incident_text(&incident))?;
             left(&undone(&incident))

@@ -16,12 +16,13 @@ use crate::table::{printable, table};
 pub(crate) fn incident_text(incident: &Incident) -> String {
     let signal = &incident.signal;
     let mut text = format!(
-        "{}  {}  {}  {}\n{}\n\nSeen by   {}\nAccount   {} in {}\nAbout     {}\n{}",
+        "{}  {}  {}  {}\n{}\n\nRevision  {}\nSeen by   {}\nAccount   {} in {}\nAbout     {}\n{}",
         incident.id,
         incident.status,
         signal.incident_type.as_str(),
         signal.severity,
         printable(&signal.title),
+        incident.revision,
         source(&signal.source),
         printable(&signal.account),
         printable(&signal.region),

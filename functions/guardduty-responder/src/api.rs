@@ -38,7 +38,8 @@ async fn route<P: ResponsePorts>(
         ("GET", Resource::One(id)) => show(parts, by, &id).await,
         ("POST", Resource::Approve(id)) => {
             may(by, &[&parts.roles.managers])?;
-            let incident = parts.desk.approve(&id, by).await.map_err(|error| problems::of(&error))?;
+            let seen = event.query.value("revision").map(revision).transpose()?;
+            let incident = parts.desk.approve(&id, by, seen).await.map_err(|error| problems::of(&error))?;
             json(&Shown::of(&incident))
         }
         ("POST", Resource::Release(id)) => {
@@ -87,7 +88,13 @@ async fn refused<P: ResponsePorts>(
     event: &ProxyEvent<'_>,
     problem: Problem,
 ) -> Result<ProxyResponse, Problem> {
-    let recorded = [problems::UNAUTHENTICATED, problems::FORBIDDEN, problems::BUSY, problems::RELEASED];
+    let recorded = [
+        problems::UNAUTHENTICATED,
+        problems::FORBIDDEN,
+        problems::BUSY,
+        problems::CHANGED,
+        problems::RELEASED,
+    ];
     if recorded.contains(&problem) {
         let refusal = SecurityEvent::new(Kind::IncidentRefused, caller.map_or("", |caller| &caller.id));
         let refusal = match caller {
@@ -165,6 +172,12 @@ fn status(word: &str) -> Result<Status, Problem> {
 
 fn limit(text: &str) -> Result<usize, Problem> {
     text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or(problems::BAD_REQUEST)
+}
+
+/// The revision of the incident that was shown to whoever asks.
+fn revision(text: &str) -> Result<u64, Problem> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).ok_or(problems::BAD_REQUEST)
 }
 
 fn json(value: &impl Serialize) -> Result<ProxyResponse, Problem> {

@@ -12,6 +12,11 @@ pub(crate) const BAD_REQUEST: Problem =
     Problem::new(400, "bad-request", "The request is not of the documented form");
 pub(crate) const BUSY: Problem =
     Problem::new(409, "incident-busy", "Somebody else works on the incident: try again in two minutes");
+pub(crate) const CHANGED: Problem = Problem::new(
+    409,
+    "incident-changed",
+    "The incident is not as it was when it was shown: look at it again",
+);
 pub(crate) const RELEASED: Problem =
     Problem::new(409, "incident-released", "The incident was released: nothing more is done about it");
 pub(crate) const UNAVAILABLE: Problem = Problem::new(503, "unavailable", "Try again later");
@@ -27,6 +32,7 @@ pub(crate) const fn of(error: &AttendError) -> Problem {
     match error {
         AttendError::Respond(RespondError::Unknown) => NOT_FOUND,
         AttendError::Respond(RespondError::Busy | RespondError::Conflict) => BUSY,
+        AttendError::Respond(RespondError::Changed) => CHANGED,
         AttendError::Respond(RespondError::Released) => RELEASED,
         AttendError::Respond(RespondError::Unnamed) => FORBIDDEN,
         AttendError::Respond(RespondError::Store(_)) | AttendError::Unrecorded => UNAVAILABLE,

@@ -98,6 +98,25 @@ fn lists_are_by_status_and_limit_newest_first() {
 }
 
 #[test]
+fn what_changed_since_it_was_shown_is_not_approved() {
+    let bench = asking();
+    bench.deliver(&known_finding()).unwrap();
+    let approve =
+        |query: &str| bench.request(ADMIN, "POST", &path(&bench, &format!("/approve?revision={query}")));
+    let revision = bench.request(ADMIN, "GET", &path(&bench, "")).body["revision"].as_u64().unwrap();
+    for not_one in ["", "-1", "+1", "x", "99999999999999999999"] {
+        assert_eq!(approve(not_one).status, 400, "{not_one:?}");
+    }
+    let other = approve(&(revision - 1).to_string());
+    assert_eq!(other.status, 409);
+    assert!(other.body["type"].as_str().unwrap().ends_with("incident-changed"), "{:?}", other.body);
+    assert!(bench.audit.codes().contains(&"incident-refused".to_owned()));
+    assert_eq!(bench.account().world().without_traces(), World::example().without_traces());
+    assert_eq!(approve(&revision.to_string()).body["status"], "CONTAINED");
+    assert_eq!(approve(&revision.to_string()).status, 200, "an answer that got lost is asked for again");
+}
+
+#[test]
 fn what_waits_runs_on_a_word_and_is_undone_by_another() {
     let bench = asking();
     bench.deliver(&known_finding()).unwrap();

@@ -113,14 +113,19 @@ impl<P: ResponsePorts> IncidentDesk<P> {
         }
     }
 
-    /// Lets what waits run, on somebody's word.
+    /// Lets what waits run, on somebody's word. `seen` is the revision that was shown to them, where they named it.
     ///
     /// # Errors
     /// See [`AttendError`].
-    pub async fn approve(&self, id: &IncidentId, by: &Requester<'_>) -> Result<Incident, AttendError> {
+    pub async fn approve(
+        &self,
+        id: &IncidentId,
+        by: &Requester<'_>,
+        seen: Option<u64>,
+    ) -> Result<Incident, AttendError> {
         let before = self.known(id).await?;
         self.auditor.record(by.on(event(Kind::IncidentApproved, &before))).await?;
-        let after = self.responder.approve(id, &by.caller.id).await;
+        let after = self.responder.approve(id, &by.caller.id, seen).await;
         self.conclude(Some(&before), after, Some(by)).await
     }
 

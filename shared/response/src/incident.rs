@@ -138,6 +138,9 @@ pub struct Approval {
     /// What of it waited because the target's tags could not be read, and may be done without knowing them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untold: Vec<(StepKind, Target)>,
+    /// The revision that was shown to whoever approved, where they named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
     /// Who.
     pub by: String,
     /// When.
@@ -320,6 +323,19 @@ impl Incident {
     /// Whether somebody works on it now.
     pub fn is_leased(&self, now: Timestamp) -> bool {
         self.lease.is_some_and(|lease| lease.until > now)
+    }
+
+    /// Since when somebody is to look after it, because whoever worked on it last did not come to the end, or the end is
+    /// not on record: stores keep an index by it. In the future while somebody works on it.
+    pub fn left_at(&self) -> Option<Timestamp> {
+        if let Some(lease) = self.lease {
+            return Some(lease.until);
+        }
+        let running = |step: &Step| matches!(step.status, StepStatus::Planned | StepStatus::Running);
+        let runs = !self.is_given_back() && self.steps.iter().any(running);
+        let asked = self.release_asked.as_ref().filter(|_| self.times.released.is_none());
+        let open = (runs || !self.is_recorded()).then_some(self.times.detected);
+        [open, asked.map(|asked| asked.at), self.owed.map(|owed| owed.since)].into_iter().flatten().max()
     }
 
     /// Takes or prolongs the lease.

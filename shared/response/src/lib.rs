@@ -48,8 +48,7 @@ pub use finding::{Finding, FindingError, MAX_FINDING_BYTES, Principal};
 pub use finding_types::{FindingTypes, FindingTypesError};
 pub use holders::Holders;
 pub use incident::{
-    Approval, Asked, Entry, Incident, IncidentId, Lease, Owed, Recorded, Status, Step, StepStatus,
-    Times,
+    Approval, Asked, Entry, Incident, IncidentId, Lease, Owed, Recorded, Status, Step, StepStatus, Times,
 };
 pub use memory::MemoryDesk;
 pub use notification::{MAX_SUBJECT, Message, Phase, message};

@@ -44,6 +44,9 @@ pub enum RespondError {
     /// Somebody else changed the incident.
     #[error("somebody else changed the incident: try again")]
     Conflict,
+    /// It is no longer as it was when it was shown to whoever approves.
+    #[error("the incident is not as it was when it was shown: look at it again")]
+    Changed,
     /// There is no such incident.
     #[error("no such incident")]
     Unknown,
@@ -87,15 +90,31 @@ where
         self.decide(&Incident::open(signal.clone(), self.clock.now())).await
     }
 
-    /// Lets the waiting steps run, and failed ones again, on somebody's word.
+    /// Lets the waiting steps run, and failed ones again, on somebody's word. `seen` is the revision that was shown to
+    /// them: what changed since is not approved unseen. The same word again, after an answer that got lost, is no new
+    /// one.
     ///
     /// # Errors
     /// See [`RespondError`].
-    pub async fn approve(&self, id: &IncidentId, by: &str) -> Result<Incident, RespondError> {
+    pub async fn approve(
+        &self,
+        id: &IncidentId,
+        by: &str,
+        seen: Option<u64>,
+    ) -> Result<Incident, RespondError> {
         let by = named(by)?;
         let mut incident = self.take(id).await?;
         if incident.is_given_back() {
             return Err(RespondError::Released);
+        }
+        if seen.is_some_and(|seen| seen != incident.revision) {
+            let same = |earlier: &Approval| earlier.seen == seen && earlier.by == by;
+            let again = incident.approval.as_ref().is_some_and(same);
+            return match (again, incident.is_unfinished(self.clock.now())) {
+                (true, true) => self.carry_on(incident).await,
+                (true, false) => Ok(incident),
+                (false, _) => Err(RespondError::Changed),
+            };
         }
         let now = self.clock.now();
         let waits = |status| {
@@ -108,7 +127,7 @@ where
         let untold: Vec<_> = waiting.iter().filter(untold).map(pair).collect();
         // An earlier word covers no protection that could be read then.
         steps.extend(incident.approval.take().into_iter().flat_map(|earlier| earlier.steps));
-        incident.approval = Some(Approval { steps, untold, by: by.to_owned(), at: now });
+        incident.approval = Some(Approval { steps, untold, seen, by: by.to_owned(), at: now });
         incident.round = incident.round.saturating_add(1);
         incident.log(now, format!("approved by {by}"));
         self.save(&mut incident, true).await?;

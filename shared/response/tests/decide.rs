@@ -45,7 +45,7 @@ fn tagged(value: &str) -> Facts {
 fn word_for_all(incident: &Incident) -> Approval {
     let targets = &incident.signal.targets;
     let steps = StepKind::ALL.iter().flat_map(|kind| targets.iter().map(|target| (*kind, target.clone())));
-    Approval { steps: steps.collect(), untold: vec![], by: "lead".into(), at: start() }
+    Approval { steps: steps.collect(), untold: vec![], seen: None, by: "lead".into(), at: start() }
 }
 
 fn safety(yaml: &str) -> Safety {

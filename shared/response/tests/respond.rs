@@ -118,7 +118,7 @@ fn waiting_steps_run_on_somebodys_word() {
     assert_eq!(incident.status, Status::AwaitingApproval);
     assert!(next_steps(&incident)[0].starts_with("approve or decline"));
     assert_eq!(
-        bench.rig.approve(&incident.id, "").now_or_never().unwrap().unwrap_err(),
+        bench.rig.approve(&incident.id, "", None).now_or_never().unwrap().unwrap_err(),
         RespondError::Unnamed
     );
     let incident = bench.approve(&incident).unwrap();
@@ -126,7 +126,7 @@ fn waiting_steps_run_on_somebodys_word() {
     assert_eq!(incident.approval.as_ref().unwrap().by, "lead");
     assert!(step(&incident, StepKind::DenyUser).why.contains("approved by lead"));
     let unknown = portcullis_response::IncidentId::of("nothing");
-    let error = bench.rig.approve(&unknown, "lead").now_or_never().unwrap().unwrap_err();
+    let error = bench.rig.approve(&unknown, "lead", None).now_or_never().unwrap().unwrap_err();
     assert_eq!(error, RespondError::Unknown);
 }
 
@@ -147,13 +147,34 @@ fn approval_covers_what_waited_and_nothing_that_comes_later() {
 }
 
 #[test]
+fn what_changed_since_it_was_shown_is_not_approved() {
+    let bench = bench(asking());
+    let first = of("f", IncidentType::CompromisedCredentials);
+    let shown = bench.respond(&first).unwrap();
+    let mut wider = first;
+    wider.targets.push(Target::User { name: "eve".into() });
+    let now = bench.respond(&wider).unwrap();
+    let approve = |by: &str, seen| bench.rig.approve(&shown.id, by, seen).now_or_never().unwrap();
+    assert_eq!(approve("lead", Some(shown.revision)), Err(RespondError::Changed));
+    assert!(bench.rig.account.world().users["ana"].policies.is_empty(), "nothing ran");
+    let approved = approve("lead", Some(now.revision)).unwrap();
+    assert_eq!(approved.status, Status::Contained);
+    assert_eq!(
+        approve("lead", Some(now.revision)),
+        Ok(approved),
+        "an answer that got lost is asked for again"
+    );
+    assert_eq!(approve("other", Some(now.revision)), Err(RespondError::Changed));
+}
+
+#[test]
 fn a_response_can_move_between_threads() {
     fn sends<F: Future + Send>(_: F) {}
     let bench = bench(all_on());
     let signal = of("f", IncidentType::Backdoor);
     let id = signal.incident_id();
     sends(bench.rig.respond(&signal));
-    sends(bench.rig.approve(&id, "lead"));
+    sends(bench.rig.approve(&id, "lead", None));
     sends(bench.rig.release(&id, "lead"));
     sends(bench.rig.expire(1));
     sends(bench.rig.plan(&signal));
@@ -347,7 +368,10 @@ fn nothing_is_contained_once_a_release_was_asked_for() {
     let released = bench.release(&incident).unwrap();
     assert_eq!(released.incident.status, Status::Partial);
     assert_eq!(released.incident.release_asked.as_ref().unwrap().by, "lead");
-    assert_eq!(bench.rig.approve(&incident.id, "lead").now_or_never().unwrap(), Err(RespondError::Released));
+    assert_eq!(
+        bench.rig.approve(&incident.id, "lead", None).now_or_never().unwrap(),
+        Err(RespondError::Released)
+    );
     let mut wider = Signal { severity: Band::Critical, count: 7, ..first };
     wider.targets.push(Target::User { name: "eve".into() });
     let again = bench.respond(&wider).unwrap();

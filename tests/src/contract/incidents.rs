@@ -354,7 +354,7 @@ fn full() -> Incident {
     incident.notes = vec!["note".into()];
     incident.advice = vec!["advice".into()];
     incident.approval =
-        Some(Approval { steps: vec![(StepKind::DenyUser, target)], untold: vec![], by: "lead".into(), at: now });
+        Some(Approval { steps: vec![(StepKind::DenyUser, target)], untold: vec![], seen: None, by: "lead".into(), at: now });
     incident.times.notified = Some(now);
     incident.times.contained = Some(now);
     incident.times.released = Some(now);

@@ -90,7 +90,7 @@ impl Bench {
     }
 
     pub(crate) fn approve(&self, incident: &Incident) -> Result<Incident, RespondError> {
-        self.rig.approve(&incident.id, "lead").now_or_never().unwrap()
+        self.rig.approve(&incident.id, "lead", None).now_or_never().unwrap()
     }
 
     /// Longer than any lease.
