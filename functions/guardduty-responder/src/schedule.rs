@@ -2,7 +2,7 @@
 
 use portcullis_base::{Clock, Timestamp};
 use portcullis_lambda::{AttendError, ResponsePorts};
-use portcullis_response::{Incident, IncidentStore, RespondError, Status};
+use portcullis_response::{Incident, IncidentStore, RespondError};
 use serde::Serialize;
 
 use crate::Parts;
@@ -29,11 +29,9 @@ pub(crate) async fn upkeep<P: ResponsePorts>(parts: &Parts<P>) -> Upkeep {
         }
         Err(error) => done.fail("expire", &error),
     }
-    for (status, limit) in UNFINISHED {
-        match parts.desk.responder.store.list(Some(status), limit).await {
-            Ok(incidents) => resume_all(parts, &incidents, &mut done).await,
-            Err(error) => done.fail("list", &AttendError::Respond(RespondError::Store(error))),
-        }
+    match parts.desk.responder.store.left(clock.now(), MAX_LEFT).await {
+        Ok(incidents) => resume_all(parts, &incidents, &mut done).await,
+        Err(error) => done.fail("left", &AttendError::Respond(RespondError::Store(error))),
     }
     done
 }
@@ -67,18 +65,8 @@ impl Upkeep {
     }
 }
 
-/// Where an unfinished incident may stand, and how many of the newest are looked at. Few stand in `CONTAINING` for long;
-/// finished ones pile up in the others, and Lambda's own repetitions come before the schedule in any case.
-const UNFINISHED: [(Status, usize); 6] = [
-    (Status::Containing, 500),
-    // Everything is done but the last message.
-    (Status::Contained, 100),
-    (Status::Detected, 100),
-    (Status::AwaitingApproval, 100),
-    (Status::Partial, 100),
-    // A message or a record of the end that failed.
-    (Status::Released, 100),
-];
+/// Lambda's own repetitions come before the schedule: few are left. Those that fail again and again stand last.
+const MAX_LEFT: usize = 500;
 
 const MAX_EXPIRED: usize = 100;
 

@@ -2,9 +2,10 @@
 
 mod support;
 
-use portcullis_response::Family;
-use portcullis_response::Status;
-use portcullis_response::simulation::Fault;
+use futures_util::future::FutureExt;
+use portcullis_base::Clock;
+use portcullis_response::simulation::{Fault, example_signal};
+use portcullis_response::{Family, Incident, IncidentStore, Status};
 use serde_json::json;
 
 use support::{SCHEDULE, asking, bench, finding, known_finding};
@@ -142,4 +143,21 @@ fn a_record_that_fails_is_made_on_schedule_where_nothing_comes_again() {
     assert_eq!(bench.incident().status, Status::Released);
     bench.schedule().unwrap();
     assert_eq!(bench.audit.codes()[2..], ["incident-release-asked", "incident-released"]);
+}
+
+#[test]
+fn what_is_left_is_found_however_many_came_after_it() {
+    let bench = bench();
+    bench.broken_at(3, Fault::CrashAfter, &known_finding().to_string().into_bytes()).unwrap();
+    let left = bench.incident().id;
+    let store = bench.function.parts().desk.responder.store.inner();
+    bench.later();
+    for n in 0..600 {
+        let newer = Incident::open(example_signal(&format!("newer-{n}")), bench.clock.now());
+        store.create(&newer).now_or_never().unwrap().unwrap();
+    }
+    assert_eq!(bench.schedule().unwrap()["resumed"], 1);
+    let status =
+        |bench: &support::Bench| bench.incidents().into_iter().find(|i| i.id == left).unwrap().status;
+    assert_eq!(status(&bench), Status::Contained);
 }

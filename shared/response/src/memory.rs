@@ -97,6 +97,16 @@ impl IncidentStore for MemoryDesk {
         let due = all?.into_iter().filter(|incident| incident.expires_at.is_some_and(|at| at <= now));
         Ok(due.map(|incident| incident.id).take(limit).collect())
     }
+
+    async fn left(&self, now: Timestamp, limit: usize) -> PortResult<Vec<Incident>> {
+        let all: PortResult<Vec<Incident>> =
+            self.inner().incidents.values().map(|(_, json)| read(json)).collect();
+        let mut left = all?;
+        left.retain(|incident| incident.left_at().is_some_and(|at| at <= now));
+        left.sort_by_key(|incident| std::cmp::Reverse(incident.left_at()));
+        left.truncate(limit);
+        Ok(left)
+    }
 }
 
 impl Holds for MemoryDesk {

@@ -46,6 +46,9 @@ pub trait IncidentStore: Send + Sync {
         now: Timestamp,
         limit: usize,
     ) -> impl Future<Output = PortResult<Vec<IncidentId>>> + Send;
+    /// Incidents whose [`Incident::left_at`] is at or before `now`, the latest first, at most `limit`: those that nobody
+    /// gets to the end stay there, and must not stand before the others.
+    fn left(&self, now: Timestamp, limit: usize) -> impl Future<Output = PortResult<Vec<Incident>>> + Send;
 }
 
 /// Longest JSON of an incident that any store takes, bytes; a longer one is refused. An item of DynamoDB takes 400 KB, its

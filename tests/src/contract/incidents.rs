@@ -29,6 +29,7 @@ pub async fn suite<S: IncidentStore>(stores: &[S]) {
     lists_are_newest_first_and_by_status(stores).await;
     lists_go_over_many_and_stop_at_their_limit(stores).await;
     what_is_due_is_told_until_it_is_no_longer(stores).await;
+    what_is_left_is_told_until_somebody_comes_to_the_end(stores).await;
     what_is_too_large_is_refused_and_changes_nothing(stores).await;
 }
 
@@ -187,6 +188,46 @@ async fn what_is_due_is_told_until_it_is_no_longer<S: IncidentStore>(stores: &[S
         let changed = Incident { expires_at, revision, ..incident.clone() };
         assert_eq!(pick(stores, 2).save(&changed, revision - 1).await, Ok(Saved::Yes));
         assert_eq!(expired(due).await, told, "{expires_at:?}");
+    }
+}
+
+/// A lease that is over, an end that is not on record: whatever the status, and whatever end its blocks have.
+async fn what_is_left_is_told_until_somebody_comes_to_the_end<S: IncidentStore>(stores: &[S]) {
+    let at = |second| Timestamp::from_second(FAR + 100_000 + second).expect("a time");
+    let left = async |now: Timestamp| pick(stores, 1).left(now, 1000).await.expect("incidents");
+    let mut incident = new();
+    (incident.status, incident.expires_at) = (Status::Released, Some(at(0)));
+    incident.recorded = Some(incident.to_record());
+    incident.take_lease(at(0));
+    let until = incident.lease.expect("a lease").until;
+    let just_before = until.checked_sub(SignedDuration::from_nanos(1)).expect("a time");
+    let mut later = new();
+    later.take_lease(at(60));
+    let calm = new();
+    for incident in [&incident, &later, &calm] {
+        assert_eq!(pick(stores, 0).create(incident).await, Ok(Created::New));
+    }
+    assert!(!left(just_before).await.contains(&incident), "somebody works on it");
+    assert!(left(until).await.contains(&incident));
+    let all = left(at(1000)).await;
+    let place = |of: &Incident| all.iter().position(|one| one == of);
+    assert!(place(&later) < place(&incident) && place(&later).is_some(), "the latest first");
+    assert_eq!(place(&calm), None, "nobody left it");
+    assert_eq!(pick(stores, 0).left(at(1000), 1).await, Ok(vec![later.clone()]));
+    let expired = pick(stores, 2).expired(at(0), 1000).await.expect("ids");
+    assert!(expired.contains(&incident.id), "its end is told all the same");
+
+    (incident.lease, incident.revision) = (None, 1);
+    assert_eq!(pick(stores, 2).save(&incident, 0).await, Ok(Saved::Yes));
+    assert!(!left(Timestamp::MAX).await.contains(&incident), "it came to the end");
+    (incident.recorded, incident.revision) = (None, 2);
+    assert_eq!(pick(stores, 2).save(&incident, 1).await, Ok(Saved::Yes));
+    assert!(left(Timestamp::MAX).await.contains(&incident), "its end is not on record");
+    (later.lease, later.revision) = (None, 1);
+    incident.recorded = Some(incident.to_record());
+    incident.revision = 3;
+    for (incident, before) in [(&later, 0), (&incident, 2)] {
+        assert_eq!(pick(stores, 0).save(incident, before).await, Ok(Saved::Yes));
     }
 }
 
@@ -353,8 +394,13 @@ fn full() -> Incident {
     incident.status = Status::Containing;
     incident.notes = vec!["note".into()];
     incident.advice = vec!["advice".into()];
-    incident.approval =
-        Some(Approval { steps: vec![(StepKind::DenyUser, target)], untold: vec![], seen: None, by: "lead".into(), at: now });
+    incident.approval = Some(Approval {
+        steps: vec![(StepKind::DenyUser, target)],
+        untold: vec![],
+        seen: None,
+        by: "lead".into(),
+        at: now,
+    });
     incident.times.notified = Some(now);
     incident.times.contained = Some(now);
     incident.times.released = Some(now);

@@ -2,7 +2,7 @@
 //!
 //! | what | `pk` | `sk` | attributes |
 //! |---|---|---|---|
-//! | incident | `incident#<id>` | `incident` | `body` (S, JSON), `revision` (N), `status` (S), `detected` (N, nanoseconds since the Unix epoch), `mark` (S); with an end to its blocks `watch` (S, `due`) and `due` (N, nanoseconds); with a retention `expires_at` (N, seconds: the table's TTL attribute) |
+//! | incident | `incident#<id>` | `incident` | `body` (S, JSON), `revision` (N), `status` (S), `detected` (N, nanoseconds since the Unix epoch), `mark` (S); while it is left (`Incident::left_at`) `watch` (S, `left`) and since when `due` (N, nanoseconds), otherwise with an end to its blocks `watch` (S, `due`) and that as `due`; with a retention `expires_at` (N, seconds: the table's TTL attribute) |
 //! | holders | `hold#<digest of the resource>` | `hold` | `body` (S, JSON: the ids in order) |
 //! | cap | `cap` | `cap` | `body` (S, JSON: the slots with their times) |
 //! | progress | `progress#<region>` | `progress` | `body` (S, JSON), `revision` (N), `mark` (S) |
@@ -12,7 +12,7 @@
 //! | `by-status` | `status` (S) | `detected` (N) | keys only |
 //! | `by-due` | `watch` (S) | `due` (N) | keys only |
 //!
-//! Both indexes are sparse, and a write that changes neither status nor end costs them nothing. They lag behind; what
+//! `by-due` is sparse, and a write that changes neither status nor end nor lease costs the indexes nothing. They lag behind; what
 //! a list holds, and whether an end has come, is read from the table itself, consistently. Incidents hold personal data (names, addresses): the
 //! table's KMS key protects them, as it does the audit table.
 //!
@@ -111,7 +111,9 @@ impl DynamoIncidents {
     fn item_of(&self, incident: &Incident) -> PortResult<Item> {
         let body = serde_json::to_string(incident).map_err(|e| PortError::Refused(e.to_string()))?;
         check_size(&body)?;
-        let due = incident.expires_at.map(|due| [("watch", string(DUE)), ("due", nanoseconds(due))]);
+        let left = incident.left_at().map(|at| (LEFT, at));
+        let watch = left.or(incident.expires_at.map(|at| (DUE, at)));
+        let due = watch.map(|(watch, at)| [("watch", string(watch)), ("due", nanoseconds(at))]);
         let attributes = [
             ("pk", string(incident_key(&incident.id))),
             ("sk", string(INCIDENT)),
@@ -156,6 +158,18 @@ impl DynamoIncidents {
         Ok(items.into_iter().flatten().filter_map(readable).collect())
     }
 
+    /// Ids of incidents in a part of `by-due` up to `now`: the earliest end first, the latest that is left first.
+    async fn watched(&self, watch: &str, now: Timestamp, limit: usize) -> PortResult<Vec<IncidentId>> {
+        let query = self
+            .query("by-due")
+            .scan_index_forward(watch == DUE)
+            .key_condition_expression("watch = :watch AND due <= :now")
+            .expression_attribute_values(":watch", string(watch))
+            .expression_attribute_values(":now", nanoseconds(now));
+        let items = pages(query, limit).await?;
+        items.into_iter().map(|mut item| Ok(id_of(&mut item)?)).collect()
+    }
+
     fn query(&self, index: &str) -> QueryFluentBuilder {
         self.client.query().table_name(&self.table).index_name(index)
     }
@@ -197,16 +211,22 @@ impl IncidentStore for DynamoIncidents {
     }
 
     async fn expired(&self, now: Timestamp, limit: usize) -> PortResult<Vec<IncidentId>> {
-        let query = self
-            .query("by-due")
-            .key_condition_expression("watch = :due AND due <= :now")
-            .expression_attribute_values(":due", string(DUE))
-            .expression_attribute_values(":now", nanoseconds(now));
-        let items = pages(query, limit).await?;
-        let ids = items.into_iter().map(|mut item| Ok(id_of(&mut item)?)).collect::<PortResult<_>>()?;
+        let mut ids = self.watched(DUE, now, limit).await?;
+        // One that is left stands in the index as such: its end has to be looked for.
+        ids.extend(self.watched(LEFT, Timestamp::MAX, limit).await?);
         let mut fresh = self.fresh(ids).await?;
         fresh.retain(|incident| incident.expires_at.is_some_and(|at| at <= now));
-        Ok(fresh.into_iter().map(|incident| incident.id).collect())
+        // Between the two questions it may have gone from the one to the other.
+        fresh.sort_by(|a, b| (a.expires_at, &a.id).cmp(&(b.expires_at, &b.id)));
+        fresh.dedup_by(|a, b| a.id == b.id);
+        Ok(fresh.into_iter().take(limit).map(|incident| incident.id).collect())
+    }
+
+    async fn left(&self, now: Timestamp, limit: usize) -> PortResult<Vec<Incident>> {
+        let mut fresh = self.fresh(self.watched(LEFT, now, limit).await?).await?;
+        fresh.retain(|incident| incident.left_at().is_some_and(|at| at <= now));
+        fresh.sort_by_key(|incident| std::cmp::Reverse(incident.left_at()));
+        Ok(fresh)
     }
 }
 
@@ -335,6 +355,7 @@ const EVERY: [Status; 6] = [
 const ID_PREFIX: &str = "incident#";
 const INCIDENT: &str = "incident";
 const DUE: &str = "due";
+const LEFT: &str = "left";
 const MARK: &str = "mark";
 const PAGE: i32 = 1000;
 const AT_ONCE: usize = 8;
@@ -365,7 +386,8 @@ mod tests {
 
     fn incident(status: Status) -> Incident {
         let at = Timestamp::from_nanosecond(-1_000_000_001).unwrap();
-        Incident { status, ..Incident::open(example_signal("f"), at) }
+        let incident = Incident { status, ..Incident::open(example_signal("f"), at) };
+        Incident { recorded: Some(incident.to_record()), ..incident }
     }
 
     #[test]
@@ -392,7 +414,11 @@ mod tests {
         let item = store(None).item_of(&due).unwrap();
         assert_eq!(item["watch"], string("due"));
         assert_eq!(item["due"], AttributeValue::N(Timestamp::MAX.as_nanosecond().to_string()));
-        assert_eq!(incident_from(item), Ok(due));
+        assert_eq!(incident_from(item), Ok(due.clone()));
+        let mut left = due;
+        left.take_lease(Timestamp::UNIX_EPOCH);
+        let item = store(None).item_of(&left).unwrap();
+        assert_eq!((&item["watch"], &item["due"]), (&string("left"), &nanoseconds(left.lease.unwrap().until)));
     }
 
     #[test]

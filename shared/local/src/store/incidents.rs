@@ -92,6 +92,22 @@ impl IncidentStore for Store {
         })?;
         ids.into_iter().map(|id| IncidentId::try_from(id).map_err(|_| StoreError::Corrupt.into())).collect()
     }
+
+    async fn left(&self, now: Timestamp, limit: usize) -> PortResult<Vec<Incident>> {
+        let end = now.as_nanosecond().saturating_add(1);
+        let rows = self.read(|txn| {
+            let (index, incidents) = (txn.open_table(INCIDENT_INDEX)?, txn.open_table(INCIDENTS)?);
+            let latest_first = index.range((LEFT, i128::MIN, "")..(LEFT, end, ""))?.rev().take(limit);
+            let opened = latest_first.map(|entry| {
+                let (place, _) = entry?;
+                let (_, _, id) = place.value();
+                let sealed = incidents.get(id)?.ok_or(Fault::Row)?;
+                self.opened(id, sealed.value())
+            });
+            opened.collect::<Result<Vec<_>, Fault>>()
+        })?;
+        rows.iter().map(|row| decode(&row.body)).collect()
+    }
 }
 
 impl Holds for Store {
@@ -201,6 +217,8 @@ struct Row {
     /// Nanoseconds since the Unix epoch, as `due`: times that differ are never one.
     detected: i128,
     due: Option<i128>,
+    /// When it is to be looked after: [`Incident::left_at`].
+    left: Option<i128>,
     body: Vec<u8>,
 }
 
@@ -216,6 +234,7 @@ impl Row {
             view: view_of(incident.status),
             detected: incident.times.detected.as_nanosecond(),
             due: incident.expires_at.map(Timestamp::as_nanosecond),
+            left: incident.left_at().map(Timestamp::as_nanosecond),
             body,
         })
     }
@@ -225,7 +244,8 @@ impl Row {
             .u64(self.revision)
             .u8(self.view)
             .bytes(&self.detected.to_be_bytes())
-            .bytes(&self.due.map(|due| due.to_be_bytes().to_vec()).unwrap_or_default())
+            .bytes(&optional(self.due))
+            .bytes(&optional(self.left))
             .bytes(&self.body)
             .finish()
     }
@@ -237,10 +257,8 @@ impl Row {
             revision: r.u64()?,
             view: r.u8()?,
             detected: i128::from_be_bytes(r.bytes()?.try_into().ok()?),
-            due: match r.bytes()? {
-                [] => None,
-                due => Some(i128::from_be_bytes(due.try_into().ok()?)),
-            },
+            due: time(r.bytes()?)?,
+            left: time(r.bytes()?)?,
             body: r.bytes()?.to_vec(),
         };
         r.end()?;
@@ -249,10 +267,22 @@ impl Row {
 
     /// Its places in the index.
     fn places(&self) -> impl Iterator<Item = (u8, i128, &str)> {
-        let due = self.due.map(|due| (DUE, due));
-        let places = [Some((ALL, self.detected)), Some((self.view, self.detected)), due];
+        let (due, left) = (self.due.map(|due| (DUE, due)), self.left.map(|left| (LEFT, left)));
+        let places = [Some((ALL, self.detected)), Some((self.view, self.detected)), due, left];
         places.into_iter().flatten().map(|(view, at)| (view, at, self.id.as_str()))
     }
+}
+
+fn optional(time: Option<i128>) -> Vec<u8> {
+    time.map(|time| time.to_be_bytes().to_vec()).unwrap_or_default()
+}
+
+/// `None` where it is not as it was written.
+fn time(bytes: &[u8]) -> Option<Option<i128>> {
+    if bytes.is_empty() {
+        return Some(None);
+    }
+    Some(Some(i128::from_be_bytes(bytes.try_into().ok()?)))
 }
 
 fn current(batch: &mut Batch<'_>, id: &str) -> Result<Option<Row>, Fault> {
@@ -308,3 +338,5 @@ fn view_of(status: Status) -> u8 {
 const ALL: u8 = 0;
 /// Incidents with an end to their blocks, by that.
 const DUE: u8 = 1;
+/// Incidents that somebody is to look after, by since when.
+const LEFT: u8 = 8;

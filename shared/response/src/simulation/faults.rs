@@ -209,6 +209,10 @@ impl<D: IncidentStore> IncidentStore for Faulty<D> {
     async fn expired(&self, now: Timestamp, limit: usize) -> PortResult<Vec<IncidentId>> {
         self.through("store:expired", self.inner.expired(now, limit)).await
     }
+
+    async fn left(&self, now: Timestamp, limit: usize) -> PortResult<Vec<Incident>> {
+        self.through("store:left", self.inner.left(now, limit)).await
+    }
 }
 
 impl<D: Holds> Holds for Faulty<D> {
