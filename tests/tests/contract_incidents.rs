@@ -97,7 +97,7 @@ async fn dynamodb_refuses_items_that_are_not_ours() {
     let refused = || PortError::Refused("an item of the table is not as it was written".into());
     assert_eq!(store.load(&incident.id).await, Err(refused()));
     assert_eq!(store.create(&incident).await, Err(refused()));
-    assert_eq!(store.list(None, 9).await, Err(refused()));
+    assert_eq!(store.list(None, 9).await, Ok(vec![]), "it hides no other, and is told of in the log");
     assert_eq!(store.drop_hold("r", &incident.id).await, Err(refused()));
     let asked = store.reserve(&incident.id, now(), HOUR, 1).await;
     assert_eq!(asked, Err(refused()), "and no slot is given");

@@ -418,7 +418,10 @@ mod tests {
         let mut left = due;
         left.take_lease(Timestamp::UNIX_EPOCH);
         let item = store(None).item_of(&left).unwrap();
-        assert_eq!((&item["watch"], &item["due"]), (&string("left"), &nanoseconds(left.lease.unwrap().until)));
+        assert_eq!(
+            (&item["watch"], &item["due"]),
+            (&string("left"), &nanoseconds(left.lease.unwrap().until))
+        );
     }
 
     #[test]
