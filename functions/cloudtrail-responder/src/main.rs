@@ -39,7 +39,7 @@ impl Ports for Aws {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {
-    let Config { response, correlation_table, context, audit } = Config::from_env()?;
+    let Config { response, correlation_table, context, audit, audit_reads } = Config::from_env()?;
     portcullis_lambda::init_logging(LogFormat::Json, &response.log_level);
     let sdk = portcullis_aws::connect(&SdkSettings::default()).await;
     let deadline = Deadline::default();
@@ -74,7 +74,7 @@ async fn main() -> Result<(), BoxError> {
         desk,
         detector: Detector::new(RuleSet::load(SHIPPED)?, context),
         correlation: DynamoCorrelation::new(&sdk, correlation_table),
-        history: CloudTrailHistory::new(&sdk).with_reads(config.audit_reads),
+        history: CloudTrailHistory::new(&sdk).with_reads(audit_reads),
         progress: store(),
         rest: wait(),
         deadline: deadline.clone(),
