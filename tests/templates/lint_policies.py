@@ -25,7 +25,8 @@ NAMES = {
     "Function": "arn:aws:lambda:us-east-1:{a}:function:portcullis-{n}",
 }
 SWITCHES = [
-    ("infra/roles.yaml", {"AttachVpc": "true", "KmsSigning": signs, "ApiKeys": "required"}) for signs in ("true", "false")
+    ("infra/roles.yaml", {"AttachVpc": "true", "KmsSigning": signs, "ApiKeys": "required"} | limits)
+    for signs, limits in (("true", {"CacheSecretArn": ""}), ("false", {}))
 ] + [("infra/response-roles.yaml", {"BlockLists": lists}) for lists in ("regional", "global")] + [("infra/ai-role.yaml", {}), ("infra/network.yaml", {}), ("infra/api.yaml", {}), ("infra/detection.yaml", {"CloudTrail": "true"})]
 
 # (tool, finding, policy or role): reason.
@@ -43,7 +44,7 @@ EXEMPT = {
 def main():
     found = {}
     for name, switches in SWITCHES:
-        template = Template(name, Name="portcullis", **arns(name), **switches)
+        template = Template(name, **{"Name": "portcullis", **arns(name), **switches})
         for owner, document in documents(template).items():
             for tool, finding, detail in [*by_parliament(document), *by_cloudsplaining(document)]:
                 found.setdefault((tool, finding, owner), set()).add(detail)

@@ -10,7 +10,7 @@ from stack import ROOT, Stack, Template, listed, policies
 
 LIST = yaml.safe_load((ROOT / "tests/templates/actions.yml").read_text())
 OFF = {
-    "infra/roles.yaml": {"AttachVpc": "false", "KmsSigning": "false", "ApiKeys": "off", "AuditBusArn": ""},
+    "infra/roles.yaml": {"AttachVpc": "false", "CacheSecretArn": "", "KmsSigning": "false", "ApiKeys": "off", "AuditBusArn": ""},
     "infra/response-roles.yaml": {"AuditBusArn": "", "WebhookSecretArn": "", "BlockLists": ""},
 }
 RESPONDERS = {"cloudtrail-responder", "guardduty-responder"}
@@ -75,11 +75,11 @@ def short(resource):
 
 
 def expected(function, words):
-    """What is used with these switches; a line that names one in `only` is for it alone."""
+    """What is used with these switches; a line that names some in `only` is for any of them alone."""
     return {
         (action, on)
         for line in LIST["functions"][function]
-        if line.get("only") is None or line["only"] in words
+        if "only" not in line or words & set(listed(line["only"]))
         for action in line["grants"]
         for on in line["resources"]
     }
@@ -106,9 +106,12 @@ def test_every_call_of_a_wired_adapter_is_listed_or_of_no_use(function):
 @pytest.mark.parametrize("signer", ["sealed", "kms"])
 @pytest.mark.parametrize("keys", ["off", "alternative"])
 @pytest.mark.parametrize("bus", ["", "<AuditBusArn>"])
-def test_the_role_grants_exactly_what_is_used(function, signer, keys, bus):
-    words = {signer, "api-keys" if keys != "off" else None, "bus" if bus else None} - {None}
+@pytest.mark.parametrize("limits", ["table", "cache"])
+def test_the_role_grants_exactly_what_is_used(function, signer, keys, bus, limits):
+    words = {signer, limits, "api-keys" if keys != "off" else None, "bus" if bus else None} - {None}
     switches = {"KmsSigning": "true" if signer == "kms" else "false", "ApiKeys": keys, "AuditBusArn": bus}
+    if limits == "cache":
+        switches |= {"AttachVpc": "true", "CacheSecretArn": "<CacheSecretArn>"}
     if function in RESPONDERS and signer == "kms":
         words |= {"block-lists", "webhook"}
         switches |= {"BlockLists": "regional", "WebhookSecretArn": "<WebhookSecretArn>"}

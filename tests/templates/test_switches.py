@@ -19,6 +19,7 @@ OFF = {
 }  # fmt: skip
 EDGE = {"CloudFront": "true", "Waf": "true", "EdgeDomainName": "api.example.com", "EdgeCertificateArn": "arn:c"}
 DOMAIN = {"DomainName": "api.example.com", "CertificateArn": "arn:c"}
+CACHE = {"AttachVpc": "true", "Cache": "true"}
 
 # Switches (beside OFF) → the resources that they add, type by type.
 CASES = {
@@ -43,8 +44,9 @@ CASES = {
         "AWS::EC2::FlowLog": 1, "AWS::Logs::LogGroup": 1, "AWS::IAM::Role": 1, "AWS::IAM::ManagedPolicy": 1,
         "AWS::CloudFormation::Stack": 1,
     }),
-    "Cache": ({"AttachVpc": "true", "Cache": "true"}, {
-        "AWS::ElastiCache::ReplicationGroup": 1, "AWS::ElastiCache::SubnetGroup": 1, "AWS::SecretsManager::Secret": 1,
+    "Cache": (CACHE, {
+        "AWS::ElastiCache::ReplicationGroup": 1, "AWS::ElastiCache::SubnetGroup": 1, "AWS::ElastiCache::ParameterGroup": 1,
+        "AWS::SecretsManager::Secret": 1,
         "AWS::EC2::VPC": 1, "AWS::EC2::Subnet": 2, "AWS::EC2::RouteTable": 1, "AWS::EC2::SubnetRouteTableAssociation": 2,
         "AWS::EC2::SecurityGroup": 3, "AWS::EC2::SecurityGroupEgress": 1, "AWS::EC2::VPCEndpoint": 7,
         "AWS::EC2::FlowLog": 1, "AWS::Logs::LogGroup": 1, "AWS::IAM::Role": 1, "AWS::IAM::ManagedPolicy": 1,
@@ -127,12 +129,14 @@ def test_reserved_concurrency_reaches_every_function_or_none():
 
 
 def test_functions_are_attached_to_the_vpc_only_by_the_switch():
-    for value, expected in (("false", False), ("true", True)):
-        stack = Stack(AttachVpc=value)
+    for value, cache in (("false", "false"), ("true", "false"), ("true", "true")):
+        stack = Stack(AttachVpc=value, Cache=cache)
         roles = {**stack.children["Roles"].of_type("AWS::IAM::Role"), **stack.children["ResponseRoles"].of_type("AWS::IAM::Role")}
         for logical, function in stack.root.of_type("AWS::Serverless::Function").items():
-            # The authorizer fetches issuers' keys over the internet; the responders call what has no endpoint in the VPC.
-            attached = expected and logical != "AuthorizerFunction" and "Responder" not in logical
+            # The authorizer fetches issuers' keys over the internet, unless its limits are in the cache; the responders call
+            # what has no endpoint in the VPC.
+            outside = "Responder" in logical or (logical == "AuthorizerFunction" and cache == "false")
+            attached = value == "true" and not outside
             assert ("VpcConfig" in function["Properties"]) == attached, logical
             role = roles[logical.replace("Function", "Role")]
             assert bool(role["Properties"].get("ManagedPolicyArns")) == attached, logical
@@ -187,8 +191,67 @@ def test_incidents_block_addresses_where_the_web_acl_stands():
         assert ("BLOCK_LIST_IPV4_ARN" in variables) is bool(where)
 
 
-def test_the_cache_needs_the_vpc():
+def test_limits_are_in_the_cache_or_in_their_table_and_never_in_both():
+    table, cache = {"LIMITS_TABLE": "<Data.Outputs.LimitsTable>"}, {
+        "LIMITS_REDIS_URL": "rediss://<Valkey.Outputs.Address>",
+        "LIMITS_REDIS_SECRET": "<Valkey.Outputs.AuthTokenArn>",
+    }  # fmt: skip
+    for switches, expected in (({}, table), ({"AttachVpc": "true"}, table), ({"Cache": "true"}, table), (CACHE, cache)):
+        stack = Stack(**switches)
+        for logical in ("AuthorizerFunction", "StsFunction"):
+            variables = stack.root.properties(logical)["Environment"]["Variables"]
+            assert {k: v for k, v in variables.items() if k.startswith("LIMITS_")} == expected, (logical, switches)
+        password = cache["LIMITS_REDIS_SECRET"] if expected is cache else ""
+        assert stack.children["Roles"].parameters["CacheSecretArn"] == password
+
+
+def test_only_who_keeps_limits_in_the_cache_reads_its_password():
+    readers = {o for o, _, s in policies(Stack(**CACHE).children["Roles"]) if "<Valkey.Outputs.AuthTokenArn>" in listed(s["Resource"])}
+    assert readers == {"AuthorizerRole", "StsRole"}
+
+
+def test_functions_reach_the_cache_by_tls_and_a_password_alone():
+    stack = Stack(**CACHE)
+    group, network = stack.children["Valkey"].properties("Valkey"), stack.children["Network"]
+    assert group["TransitEncryptionMode"] == "required" and group["AuthToken"] == "{{resolve:secretsmanager:<AuthToken>}}"
+    assert group["SecurityGroupIds"] == ["<Network.Outputs.CacheSecurityGroupId>"]
+    (entry,) = network.properties("CacheSecurityGroup")["SecurityGroupIngress"]
+    way = network.properties("CacheFromLambda")
+    assert entry["SourceSecurityGroupId"] == way["GroupId"] == "<LambdaSecurityGroup>"
+    assert {entry["FromPort"], entry["ToPort"], way["FromPort"], way["ToPort"]} == {6379}
+    assert group.get("Port", 6379) == 6379
+
+
+def test_no_limit_is_evicted():
+    cache = Stack(**CACHE).children["Valkey"]
+    assert cache.properties("Valkey")["CacheParameterGroupName"] == "<Settings>"
+    assert cache.properties("Settings")["Properties"] == {"maxmemory-policy": "noeviction"}
+
+
+def test_in_the_vpc_everything_that_the_functions_call_has_an_endpoint():
+    services = {
+        action.split(":")[0]
+        for owner, _, s in policies(Template("infra/roles.yaml", Name="portcullis", AttachVpc="true", CacheSecretArn="s", KmsSigning="true", ApiKeys="required", AuditBusArn="b"))
+        if owner != "InterfacePolicy" and s["Effect"] == "Allow"
+        for action in listed(s["Action"])
+    }
+    endpoints = Stack(**CACHE).children["Network"].of_type("AWS::EC2::VPCEndpoint").values()
+    assert services == {e["Properties"]["ServiceName"].rsplit(".", 1)[1] for e in endpoints}
+
+
+def test_the_cache_needs_the_vpc_and_no_keys_of_others():
     assert "Valkey" not in Stack(Cache="true", AttachVpc="false").children
+    for switches, allowed in (
+        (CACHE, True),
+        ({**CACHE, "AttachVpc": "false"}, False),
+        ({**CACHE, "TrustedIssuers": "[{}]"}, False),
+        ({**CACHE, "UserIssuers": "- {name: cognito}"}, False),
+        ({"TrustedIssuers": "[{}]", "UserIssuers": "- {name: cognito}"}, True),
+    ):
+        root = Stack(**switches).root
+        rule = root.source["Rules"]["CacheIsInTheVpc"]
+        refused = root._boolean(rule["RuleCondition"]) and not all(root._boolean(a["Assert"]) for a in rule["Assertions"])
+        assert refused is not allowed, switches
 
 
 def test_with_a_domain_the_api_has_one_door():
