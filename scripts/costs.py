@@ -83,7 +83,7 @@ def bill(prices, usage, rate, on):
         # A record is also in the local index (all of it) and in the global one (its keys); the units are whole.
         units = whole(message["record_bytes"], 1024) * 2 + 1
         writes = messages * (calls["records_put"] * units + calls["subject_keys_put"]) + reads * (
-            read["limits_update"] + read["audit_put"] * whole(read["audit_bytes"], 1024)
+            (0 if on["cache"] else read["limits_update"]) + read["audit_put"] * whole(read["audit_bytes"], 1024)
         )
         units_read = messages * (calls["subject_keys_get"] + calls["subject_keys_query"]) + reads * (
             read["conversations_query"] * read["query_units"] + read["subject_keys_get"]
@@ -130,7 +130,7 @@ def bill(prices, usage, rate, on):
         "CloudFront": requests * each["cloudfront_request"] if on["cloudfront"] else 0,
         "Shield Advanced": monthly["shield_advanced"] if on["shield"] else 0,
         "VPC endpoints": network() if on["vpc"] else 0,
-        "Valkey": 2 * monthly["cache_node"] if on["cache"] else 0,
+        "Valkey": 2 * monthly["cache_node"] + monthly["secret"] if on["cache"] else 0,
         "Incident response": response() if on["response"] else 0,
         "GuardDuty": usage["trail_events_a_month"] * each["guardduty_event"] if on["guardduty"] else 0,
         "Config": usage["config_changes_a_month"] * each["config_item"]
