@@ -13,7 +13,7 @@ use portcullis_lambda::SystemClock;
 use portcullis_local::{RootKey, Store, StoreOptions};
 use portcullis_response::simulation::example_signal;
 use portcullis_response::{
-    CapStore, Dropped, Holds, Incident, IncidentId, IncidentStore, MemoryDesk, PortError, Slot, Status,
+    CapStore, Holds, Incident, IncidentId, IncidentStore, MemoryDesk, PortError, Slot, Status,
 };
 use portcullis_tests::contract::{incidents, progress};
 use portcullis_tests::emulators::{Emulator, incidents_table};
@@ -69,6 +69,8 @@ async fn dynamodb_says_what_is_wrong() {
     assert_eq!(missing.list(None, 9).await, Err(refused()));
     assert_eq!(missing.expired(now(), 9).await, Err(refused()));
     assert_eq!(missing.hold("r", &incident.id).await, Err(refused()));
+    assert_eq!(missing.holders("r").await, Err(refused()), "and not nobody");
+    assert_eq!(missing.forget_hold("r", &incident.id).await, Err(refused()));
     assert_eq!(missing.reserve(&incident.id, now(), HOUR, 1).await, Err(refused()));
     let history = HistoryError::Refused("ResourceNotFoundException".into());
     assert_eq!(missing.progress("eu-west-1").await, Err(history));
@@ -76,6 +78,8 @@ async fn dynamodb_says_what_is_wrong() {
     let unreachable = store(&unreachable);
     assert_eq!(unreachable.load(&incident.id).await, Err(PortError::Timeout));
     assert_eq!(unreachable.hold("r", &incident.id).await, Err(PortError::Timeout));
+    assert_eq!(unreachable.holders("r").await, Err(PortError::Timeout));
+    assert_eq!(unreachable.forget_hold("r", &incident.id).await, Err(PortError::Timeout));
     assert_eq!(unreachable.progress("eu-west-1").await, Err(HistoryError::Timeout));
 }
 
@@ -98,7 +102,10 @@ async fn dynamodb_refuses_items_that_are_not_ours() {
     assert_eq!(store.load(&incident.id).await, Err(refused()));
     assert_eq!(store.create(&incident).await, Err(refused()));
     assert_eq!(store.list(None, 9).await, Ok(vec![]), "it hides no other, and is told of in the log");
-    assert_eq!(store.drop_hold("r", &incident.id).await, Err(refused()));
+    assert_eq!(store.holders("r").await, Err(refused()), "and not nobody");
+    assert_eq!(store.hold("r", &IncidentId::of("a")).await, Err(refused()));
+    assert_eq!(store.forget_hold("r", &incident.id).await, Err(refused()));
+    assert_eq!(store.holders("r").await, Err(refused()), "what is damaged is not replaced");
     let asked = store.reserve(&incident.id, now(), HOUR, 1).await;
     assert_eq!(asked, Err(refused()), "and no slot is given");
 }
@@ -109,8 +116,14 @@ async fn dynamodb_keeps_no_name_in_a_key_and_no_empty_hold() {
     let store = store(&config);
     let id = IncidentId::of("a");
     store.hold("deny-user/user/ana", &id).await.unwrap();
-    store.hold("other", &id).await.unwrap();
-    assert_eq!(store.drop_hold("other", &id).await, Ok(Dropped::Yes));
+    let other = IncidentId::of("b");
+    for holder in [&id, &other] {
+        store.hold("other", holder).await.unwrap();
+    }
+    for holder in [&id, &other] {
+        store.forget_hold("other", holder).await.unwrap();
+    }
+    store.forget_hold("nobody's", &id).await.unwrap();
     assert_eq!(store.reserve(&id, now(), HOUR, 0).await, Ok(Slot::Full));
     let client = aws_sdk_dynamodb::Client::new(&config);
     let items = client.scan().table_name(TABLE).send().await.unwrap().items.unwrap();

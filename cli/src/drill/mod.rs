@@ -111,7 +111,7 @@ async fn play_all(
     Ok((outcomes, totals))
 }
 
-/// Last first: what a later incident found, an earlier one may have left.
+/// The newest first, as a list shows them; any order leaves the same.
 async fn release_all(api: &Api, played: &[Played], totals: &mut Totals) -> Result<(), Failure> {
     let incidents = played.iter().flat_map(|played| &played.incidents);
     let open: Vec<_> = incidents.filter(|incident| outcome::is_open(incident)).collect();

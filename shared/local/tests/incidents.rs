@@ -22,7 +22,7 @@ use portcullis_detection::{
 use portcullis_local::{Store, StoreOptions};
 use portcullis_response::simulation::example_signal;
 use portcullis_response::{
-    CapStore, Created, Dropped, Holds, Incident, IncidentId, IncidentStore, PortError, Saved, Slot, Status,
+    CapStore, Created, Holds, Incident, IncidentId, IncidentStore, PortError, Saved, Slot, Status,
 };
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
@@ -77,7 +77,7 @@ async fn everything_is_there_after_a_restart() {
     assert_eq!(store.list(Some(Status::Partial), 9).await, Ok(vec![next]));
     assert_eq!(store.list(Some(Status::Detected), 9).await, Ok(vec![other.clone()]));
     assert_eq!(store.expired(time(600), 9).await, Ok(vec![other.id.clone()]));
-    assert_eq!(store.drop_hold("r", &first.id).await, Ok(Dropped::NeededBy(vec![other.id.clone()])));
+    assert_eq!(store.holders("r").await, Ok(vec![first.id.clone(), other.id.clone()]));
     assert_eq!(store.reserve(&other.id, time(1), HOUR, 1).await, Ok(Slot::Full));
     assert_eq!(store.progress("eu-west-1").await, Ok(Some(progress(1))));
     let near = store.observe(&series(), &[seen(2)], 100, 4_102_444_800).await;
@@ -106,12 +106,13 @@ async fn the_file_shows_nobody() {
 async fn a_released_hold_leaves_no_row() {
     let home = Home::new();
     let store = home.open();
-    let id = IncidentId::of("a");
-    for resource in ["r", "s"] {
-        store.hold(resource, &id).await.unwrap();
+    let [a, b] = ["a", "b"].map(IncidentId::of);
+    for (resource, id) in [("r", &a), ("r", &b), ("s", &a)] {
+        store.hold(resource, id).await.unwrap();
     }
-    store.drop_hold("r", &id).await.unwrap();
-    store.forget_hold("s", &id).await.unwrap();
+    for (resource, id) in [("r", &a), ("s", &a), ("r", &b), ("nobody's", &a)] {
+        store.forget_hold(resource, id).await.unwrap();
+    }
     drop(store);
     let db = redb::ReadOnlyDatabase::open(home.file()).unwrap();
     assert_eq!(db.begin_read().unwrap().open_table(ENTRIES).unwrap().len().unwrap(), 0);
@@ -170,7 +171,10 @@ async fn tampered_rows_are_refused_and_the_rest_works_on() {
     assert_eq!(store.create(&one).await, Err(corrupt()));
     assert_eq!(store.save(&one, 0).await, Err(corrupt()));
     assert_eq!(store.list(None, 9).await, Err(corrupt()));
-    assert_eq!(store.drop_hold("r", &one.id).await, Err(corrupt()));
+    assert_eq!(store.holders("r").await, Err(corrupt()), "and not nobody");
+    assert_eq!(store.hold("r", &swapped.id).await, Err(corrupt()));
+    assert_eq!(store.forget_hold("r", &one.id).await, Err(corrupt()));
+    assert_eq!(store.holders("r").await, Err(corrupt()), "what is damaged is not replaced");
     assert_eq!(store.reserve(&one.id, time(0), HOUR, 1).await, Err(corrupt()), "and no slot is given");
     let refused = HistoryError::Refused("the store holds a row that was tampered with".into());
     assert_eq!(store.progress("eu-west-1").await, Err(refused));
@@ -260,15 +264,16 @@ async fn killed_in_the_middle_nothing_that_was_answered_is_undone() {
     assert!((done.len() as u64..=done.len() as u64 + 4).contains(&revision), "{revision} of {}", done.len());
     let contained = store.list(Some(Status::Contained), usize::MAX).await.unwrap();
     let all = store.list(None, usize::MAX).await.unwrap();
-    let Dropped::NeededBy(holders) = store.drop_hold("r", &incident("0").id).await.unwrap() else {
-        panic!("everybody else holds it too")
-    };
+    let ids: Vec<_> = done.iter().map(|n| incident(&n.to_string()).id).collect();
+    let mut holders = store.holders("r").await.unwrap();
+    assert!(holders.len() <= done.len() + 4, "no more than began");
+    holders.retain(|id| ids.contains(id));
+    assert_eq!(holders, ids, "all hold, in order");
     for n in &done {
         let id = incident(&n.to_string()).id;
         let found = store.load(&id).await.unwrap().unwrap();
         assert_eq!((found.status, found.revision), (Status::Contained, 1), "{n}");
         assert!(contained.contains(&found) && all.contains(&found), "{n} is in the lists");
-        assert!(*n == 0 || holders.contains(&id), "{n} holds");
     }
     assert!(all.len() <= done.len() + 4);
     let mut with_slot = 0;
@@ -283,7 +288,8 @@ async fn killed_in_the_middle_nothing_that_was_answered_is_undone() {
     let txn = db.begin_read().unwrap();
     let count = txn.open_table(INCIDENTS).unwrap().len().unwrap();
     let due = all.iter().filter(|incident| incident.expires_at.is_some()).count();
-    assert_eq!(txn.open_table(INDEX).unwrap().len().unwrap(), 2 * count + due as u64);
+    let left = all.iter().filter(|incident| incident.left_at().is_some()).count();
+    assert_eq!(txn.open_table(INDEX).unwrap().len().unwrap(), 2 * count + (due + left) as u64);
 }
 
 const CAP: u32 = 5;

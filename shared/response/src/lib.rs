@@ -65,6 +65,6 @@ pub use signal::{Signal, Source};
 pub use slots::Slots;
 pub use state::State;
 pub use step::{Mode, StepKind};
-pub use store::{CapStore, Created, Dropped, Holds, IncidentStore, MAX_INCIDENT_BYTES, Saved, Slot};
+pub use store::{CapStore, Created, Holds, IncidentStore, MAX_INCIDENT_BYTES, Saved, Slot};
 pub use target::{Family, Target, TargetKind};
 pub use webhook::{SignedHeaders, WebhookKeyError, WebhookSigner};

@@ -10,7 +10,7 @@ use crate::holders::Holders;
 use crate::incident::{Incident, IncidentId, Status};
 use crate::ports::{PortError, PortResult};
 use crate::slots::Slots;
-use crate::store::{CapStore, Created, Dropped, Holds, IncidentStore, MAX_INCIDENT_BYTES, Saved, Slot};
+use crate::store::{CapStore, Created, Holds, IncidentStore, MAX_INCIDENT_BYTES, Saved, Slot};
 
 /// [`IncidentStore`], [`Holds`] and [`CapStore`] over maps: exact for all who share it, gone with the process. Incidents
 /// are kept as JSON, as any other store keeps them.
@@ -36,13 +36,12 @@ impl Inner {
         self.incidents.get(id).map(|(_, json)| read(json)).transpose()
     }
 
-    fn holders<T>(&mut self, resource: &str, change: impl FnOnce(&mut Holders) -> T) -> T {
+    fn change_holders(&mut self, resource: &str, change: impl FnOnce(&mut Holders)) {
         let holders = self.holds.entry(resource.to_owned()).or_default();
-        let answer = change(holders);
+        change(holders);
         if holders.is_empty() {
             self.holds.remove(resource);
         }
-        answer
     }
 
     fn put(&mut self, incident: &Incident) -> PortResult<()> {
@@ -111,7 +110,7 @@ impl IncidentStore for MemoryDesk {
 
 impl Holds for MemoryDesk {
     async fn hold(&self, resource: &str, incident: &IncidentId) -> PortResult<()> {
-        self.inner().holders(resource, |holders| holders.hold(incident));
+        self.inner().change_holders(resource, |holders| holders.hold(incident));
         Ok(())
     }
 
@@ -119,12 +118,8 @@ impl Holds for MemoryDesk {
         Ok(self.inner().holds.get(resource).map(|holders| holders.ids().to_vec()).unwrap_or_default())
     }
 
-    async fn drop_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<Dropped> {
-        Ok(self.inner().holders(resource, |holders| holders.drop_hold(incident)))
-    }
-
     async fn forget_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<()> {
-        self.inner().holders(resource, |holders| holders.forget(incident));
+        self.inner().change_holders(resource, |holders| holders.forget(incident));
         Ok(())
     }
 }
@@ -152,21 +147,32 @@ mod tests {
     }
 
     #[test]
-    fn holds_are_a_stack_for_each_resource() {
+    fn holders_are_a_list_for_each_resource_and_let_go_from_anywhere() {
         let desk = MemoryDesk::default();
-        let hold = |name: &str| desk.hold("r", &id(name)).now_or_never().unwrap().unwrap();
-        let drop_hold = |name: &str| desk.drop_hold("r", &id(name)).now_or_never().unwrap().unwrap();
-        hold("a");
-        hold("b");
-        hold("a");
-        assert_eq!(drop_hold("a"), Dropped::NeededBy(vec![id("b")]));
-        assert_eq!(drop_hold("b"), Dropped::Yes);
-        assert_eq!(drop_hold("b"), Dropped::Yes, "again");
-        assert_eq!(drop_hold("a"), Dropped::Yes);
-        hold("a");
-        hold("b");
-        desk.forget_hold("r", &id("a")).now_or_never().unwrap().unwrap();
-        assert_eq!(drop_hold("b"), Dropped::Yes);
+        let hold = |resource, name| desk.hold(resource, &id(name)).now_or_never().unwrap().unwrap();
+        let forget = |resource, name| desk.forget_hold(resource, &id(name)).now_or_never().unwrap().unwrap();
+        let assert_held = |resource, names: &[&str], label| {
+            let expected: Vec<_> = names.iter().map(|name| id(name)).collect();
+            assert_eq!(desk.holders(resource).now_or_never().unwrap(), Ok(expected), "{label}");
+        };
+        assert_held("r", &[], "nobody");
+        for name in ["a", "b", "a", "c"] {
+            hold("r", name);
+        }
+        hold("s", "b");
+        assert_held("r", &["a", "b", "c"], "once each, in order");
+        forget("r", "b");
+        forget("r", "b");
+        assert_held("r", &["a", "c"], "the middle one let go");
+        assert_held("s", &["b"], "another resource");
+        forget("r", "a");
+        hold("r", "a");
+        assert_held("r", &["c", "a"], "anew, at the end");
+        for (resource, name) in [("r", "a"), ("r", "c"), ("s", "b"), ("t", "a")] {
+            forget(resource, name);
+        }
+        assert_held("r", &[], "all let go");
+        assert!(desk.inner().holds.is_empty(), "nothing is kept of what nobody holds");
     }
 
     #[test]

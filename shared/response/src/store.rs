@@ -55,28 +55,15 @@ pub trait IncidentStore: Send + Sync {
 /// other attributes included, and what fits one store is to fit the others.
 pub const MAX_INCIDENT_BYTES: usize = 390 << 10;
 
-/// What dropping a hold found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Dropped {
-    /// The incident holds the resource no more.
-    Yes,
-    /// Later incidents hold it too: they are released first, since they recorded what this one left behind.
-    NeededBy(Vec<IncidentId>),
-}
-
-/// Which incidents hold a resource, in the order in which they took hold: a stack for each resource.
+/// Which incidents hold a resource, in the order in which they took hold: a list for each resource. They let go in any
+/// order: whoever is released hands what it recorded to one that still holds, and the last one restores.
 pub trait Holds: Send + Sync {
-    /// Adds the incident at the end, unless it is in the list.
+    /// Adds the incident at the end, unless it is in the list: then it keeps its place.
     fn hold(&self, resource: &str, incident: &IncidentId) -> impl Future<Output = PortResult<()>> + Send;
-    /// Who holds the resource, in order. Read consistently.
+    /// Who holds the resource, in order; empty where nobody does. Read consistently.
     fn holders(&self, resource: &str) -> impl Future<Output = PortResult<Vec<IncidentId>>> + Send;
-    /// Removes the incident if it is the last of the list; [`Dropped::Yes`] also if it is not in it.
-    fn drop_hold(
-        &self,
-        resource: &str,
-        incident: &IncidentId,
-    ) -> impl Future<Output = PortResult<Dropped>> + Send;
-    /// Removes the incident wherever it is in the list: for a step that took hold and then changed nothing.
+    /// Removes the incident wherever it is in the list, if it is: for a step that is undone, or that took hold and then
+    /// changed nothing.
     fn forget_hold(
         &self,
         resource: &str,

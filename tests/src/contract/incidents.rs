@@ -1,17 +1,17 @@
 //! The contracts of [`IncidentStore`], [`Holds`] and [`CapStore`]: one incident for one signal, one writer at a time, a
-//! stack of holders for each resource, and a cap that holds whoever asks at once.
+//! list of holders for each resource, and a cap that holds whoever asks at once.
 
 #![expect(clippy::expect_used, reason = "test support: a panic is a failed test")]
 
 use std::collections::BTreeSet;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use jiff::SignedDuration;
 use portcullis_base::Timestamp;
 use portcullis_response::simulation::example_signal;
 use portcullis_response::{
-    Approval, CapStore, Created, Dropped, Holds, Incident, IncidentId, IncidentStore, Phase, PortError,
-    PortResult, Saved, Slot, State, Status, Step, StepKind, StepStatus, Target,
+    Approval, CapStore, Created, Holds, Incident, IncidentId, IncidentStore, Phase, PortError, PortResult,
+    Saved, Slot, State, Status, Step, StepKind, StepStatus, Target,
 };
 
 use super::fresh;
@@ -38,8 +38,13 @@ pub async fn suite<S: IncidentStore>(stores: &[S]) {
 /// # Panics
 /// When the adapter breaks the contract.
 pub async fn holds<S: Holds>(stores: &[S]) {
-    holds_are_a_stack_for_each_resource(stores).await;
+    holders_are_told_in_the_order_in_which_they_took_hold(stores).await;
+    who_takes_hold_again_keeps_its_place(stores).await;
+    who_lets_go_leaves_the_others_in_their_places(stores).await;
+    who_let_go_takes_hold_anew_at_the_end(stores).await;
+    resources_are_apart(stores).await;
     of_many_that_hold_at_once_all_do(stores).await;
+    of_many_that_come_and_go_at_once_nobody_is_lost(stores).await;
     long_names_of_resources_stay_apart(stores).await;
 }
 
@@ -251,59 +256,130 @@ async fn what_is_too_large_is_refused_and_changes_nothing<S: IncidentStore>(stor
     assert_eq!(pick(stores, 1).load(&other.id).await, Ok(None));
 }
 
-async fn holds_are_a_stack_for_each_resource<S: Holds>(stores: &[S]) {
-    let (resource, other) = (fresh("resource"), fresh("resource"));
-    let [a, b, c] = [id(), id(), id()];
-    let drop = async |id| pick(stores, 1).drop_hold(&resource, id).await;
-    assert_eq!(drop(&a).await, Ok(Dropped::Yes), "nobody holds it");
-    for id in [&a, &b, &a, &c] {
+async fn holders_are_told_in_the_order_in_which_they_took_hold<S: Holds>(stores: &[S]) {
+    let resource = fresh("resource");
+    let ids: Vec<_> = (0..5).map(|_| id()).collect();
+    assert_eq!(pick(stores, 0).holders(&resource).await, Ok(vec![]), "nobody holds it");
+    for (n, id) in ids.iter().enumerate() {
+        assert_eq!(pick(stores, 0).hold(&resource, id).await, Ok(()));
+        for handle in 0..3 {
+            let held = pick(stores, handle).holders(&resource).await;
+            assert_eq!(held, Ok(ids.iter().take(n + 1).cloned().collect()), "every handle sees it at once");
+        }
+    }
+}
+
+async fn who_takes_hold_again_keeps_its_place<S: Holds>(stores: &[S]) {
+    let resource = fresh("resource");
+    let [a, b] = [id(), id()];
+    for (handle, id) in (0..).zip([&a, &a, &b, &a, &b]) {
+        assert_eq!(pick(stores, handle).hold(&resource, id).await, Ok(()));
+    }
+    assert_eq!(pick(stores, 1).holders(&resource).await, Ok(vec![a, b]));
+}
+
+async fn who_lets_go_leaves_the_others_in_their_places<S: Holds>(stores: &[S]) {
+    let forgotten: [(&str, &[usize], &[usize]); 7] = [
+        ("the first", &[0], &[1, 2, 3]),
+        ("one between", &[1], &[0, 2, 3]),
+        ("the last", &[3], &[0, 1, 2]),
+        ("twice is once", &[2, 2], &[0, 1, 3]),
+        ("one that never held", &[4], &[0, 1, 2, 3]),
+        ("from both ends", &[3, 0], &[1, 2]),
+        ("all but the first", &[1, 3, 2], &[0]),
+    ];
+    for (label, gone, left) in forgotten {
+        let resource = fresh("resource");
+        let [a, b, c, d, e] = &[id(), id(), id(), id(), id()];
+        let all = |places: &[usize]| -> Vec<IncidentId> {
+            places.iter().filter_map(|n| [a, b, c, d, e].get(*n).copied().cloned()).collect()
+        };
+        for id in [a, b, c, d] {
+            assert_eq!(pick(stores, 0).hold(&resource, id).await, Ok(()), "{label}");
+        }
+        for id in all(gone) {
+            assert_eq!(pick(stores, 1).forget_hold(&resource, &id).await, Ok(()), "{label}");
+        }
+        assert_eq!(pick(stores, 2).holders(&resource).await, Ok(all(left)), "{label}");
+    }
+}
+
+async fn who_let_go_takes_hold_anew_at_the_end<S: Holds>(stores: &[S]) {
+    let resource = fresh("resource");
+    let [a, b] = [id(), id()];
+    for id in [&a, &b] {
         assert_eq!(pick(stores, 0).hold(&resource, id).await, Ok(()));
     }
-    assert_eq!(pick(stores, 0).hold(&other, &a).await, Ok(()));
-    assert_eq!(drop(&a).await, Ok(Dropped::NeededBy(vec![b.clone(), c.clone()])));
-    assert_eq!(drop(&b).await, Ok(Dropped::NeededBy(vec![c.clone()])));
-    assert_eq!(pick(stores, 2).drop_hold(&other, &a).await, Ok(Dropped::Yes), "resources are apart");
-    assert_eq!(drop(&c).await, Ok(Dropped::Yes));
-    assert_eq!(drop(&c).await, Ok(Dropped::Yes), "again");
-    assert_eq!(drop(&a).await, Ok(Dropped::NeededBy(vec![b.clone()])));
-    assert_eq!(pick(stores, 2).forget_hold(&resource, &b).await, Ok(()));
-    assert_eq!(pick(stores, 2).forget_hold(&resource, &b).await, Ok(()), "again");
-    assert_eq!(drop(&a).await, Ok(Dropped::Yes));
+    assert_eq!(pick(stores, 1).forget_hold(&resource, &a).await, Ok(()));
+    assert_eq!(pick(stores, 2).hold(&resource, &a).await, Ok(()));
+    assert_eq!(pick(stores, 0).holders(&resource).await, Ok(vec![b.clone(), a.clone()]));
     for id in [&b, &a] {
-        assert_eq!(pick(stores, 0).hold(&resource, id).await, Ok(()), "anew, in another order");
+        assert_eq!(pick(stores, 1).forget_hold(&resource, id).await, Ok(()));
     }
-    assert_eq!(drop(&b).await, Ok(Dropped::NeededBy(vec![a])));
+    assert_eq!(pick(stores, 2).holders(&resource).await, Ok(vec![]), "all let go");
+    assert_eq!(pick(stores, 0).hold(&resource, &b).await, Ok(()));
+    assert_eq!(pick(stores, 1).holders(&resource).await, Ok(vec![b]), "and it can be held again");
+}
+
+async fn resources_are_apart<S: Holds>(stores: &[S]) {
+    let [one, other] = [fresh("resource"), fresh("resource")];
+    let [a, b] = [id(), id()];
+    for (resource, id) in [(&one, &a), (&other, &a), (&other, &b)] {
+        assert_eq!(pick(stores, 0).hold(resource, id).await, Ok(()));
+    }
+    assert_eq!(pick(stores, 1).forget_hold(&other, &a).await, Ok(()));
+    assert_eq!(pick(stores, 2).holders(&one).await, Ok(vec![a]));
+    assert_eq!(pick(stores, 2).holders(&other).await, Ok(vec![b]));
 }
 
 async fn of_many_that_hold_at_once_all_do<S: Holds>(stores: &[S]) {
     let resource = &fresh("resource");
+    let [first, last] = [id(), id()];
     let ids: Vec<_> = (0..8).map(|_| id()).collect();
-    let held = join_all(
-        ids.iter()
-            .zip(0..)
-            .map(|(id, n)| settled(move || pick(stores, n).hold(resource, id), PortResult::is_ok)),
-    )
-    .await;
-    assert!(held.iter().all(Result::is_ok), "{held:?}");
-    let last = id();
+    assert_eq!(pick(stores, 0).hold(resource, &first).await, Ok(()));
+    assert_all_hold(stores, resource, &ids).await;
     assert_eq!(pick(stores, 0).hold(resource, &last).await, Ok(()));
-    let mut behind = BTreeSet::new();
-    for id in &ids {
-        let dropped = pick(stores, 0).drop_hold(resource, id).await.expect("an answer");
-        if let Dropped::NeededBy(later) = dropped {
-            assert_eq!(later.last(), Some(&last));
-            behind.insert(later.len());
-        }
+    let held = pick(stores, 1).holders(resource).await.expect("an answer");
+    let (head, others) = held.split_first().expect("a holder");
+    let (tail, between) = others.split_last().expect("another holder");
+    assert_eq!((head, tail), (&first, &last), "who held before, and who came after");
+    assert_same(between, &ids);
+    assert_all_let_go(stores, resource, &ids).await;
+    assert_eq!(pick(stores, 2).holders(resource).await, Ok(vec![first, last]));
+}
+
+async fn of_many_that_come_and_go_at_once_nobody_is_lost<S: Holds>(stores: &[S]) {
+    let resource = &fresh("resource");
+    let [stays, also] = [id(), id()];
+    let [mut going, coming]: [Vec<_>; 2] = [(); 2].map(|()| (0..4).map(|_| id()).collect());
+    let later = going.split_off(2);
+    for held in [&going, &vec![stays.clone()], &later, &vec![also.clone()]].into_iter().flatten() {
+        assert_eq!(pick(stores, 0).hold(resource, held).await, Ok(()));
     }
-    assert_eq!(behind, (1..=8).collect(), "each stands in its own place");
-    let let_go = join_all(
-        ids.iter()
-            .zip(0..)
-            .map(|(id, n)| settled(move || pick(stores, n).forget_hold(resource, id), PortResult::is_ok)),
-    )
-    .await;
+    going.extend(later);
+    join(assert_all_let_go(stores, resource, &going), assert_all_hold(stores, resource, &coming)).await;
+    let held = pick(stores, 1).holders(resource).await.expect("an answer");
+    let (before, came) = held.split_at_checked(2).expect("two that stay");
+    assert_eq!(before, [stays, also]);
+    assert_same(came, &coming);
+}
+
+async fn assert_all_hold<S: Holds>(stores: &[S], resource: &str, ids: &[IncidentId]) {
+    let hold = |(id, n)| settled(move || pick(stores, n).hold(resource, id), PortResult::is_ok);
+    let held = join_all(ids.iter().zip(0..).map(hold)).await;
+    assert!(held.iter().all(Result::is_ok), "{held:?}");
+}
+
+async fn assert_all_let_go<S: Holds>(stores: &[S], resource: &str, ids: &[IncidentId]) {
+    let forget = |(id, n)| settled(move || pick(stores, n).forget_hold(resource, id), PortResult::is_ok);
+    let let_go = join_all(ids.iter().zip(0..).map(forget)).await;
     assert!(let_go.iter().all(Result::is_ok), "{let_go:?}");
-    assert_eq!(pick(stores, 0).drop_hold(resource, &last).await, Ok(Dropped::Yes));
+}
+
+/// Each once, in whatever order.
+fn assert_same(held: &[IncidentId], ids: &[IncidentId]) {
+    assert_eq!(held.len(), ids.len(), "{held:?}");
+    assert_eq!(held.iter().collect::<BTreeSet<_>>(), ids.iter().collect());
 }
 
 async fn long_names_of_resources_stay_apart<S: Holds>(stores: &[S]) {
@@ -312,7 +388,10 @@ async fn long_names_of_resources_stay_apart<S: Holds>(stores: &[S]) {
     let [a, b] = [id(), id()];
     assert_eq!(pick(stores, 0).hold(&one, &a).await, Ok(()));
     assert_eq!(pick(stores, 0).hold(&other, &b).await, Ok(()));
-    assert_eq!(pick(stores, 1).drop_hold(&one, &a).await, Ok(Dropped::Yes));
+    assert_eq!(pick(stores, 1).holders(&one).await, Ok(vec![a.clone()]));
+    assert_eq!(pick(stores, 1).forget_hold(&one, &a).await, Ok(()));
+    assert_eq!(pick(stores, 2).holders(&one).await, Ok(vec![]));
+    assert_eq!(pick(stores, 2).holders(&other).await, Ok(vec![b]));
 }
 
 async fn the_cap_counts_the_window_that_ends_now<S: CapStore>(stores: &[S]) {

@@ -4,8 +4,8 @@ use jiff::SignedDuration;
 use portcullis_base::Timestamp;
 use portcullis_detection::{AuditProgress, HistoryError, ProgressStore};
 use portcullis_response::{
-    CapStore, Created, Dropped, Holders, Holds, Incident, IncidentId, IncidentStore, MAX_INCIDENT_BYTES,
-    PortError, PortResult, Saved, Slot, Slots, Status,
+    CapStore, Created, Holders, Holds, Incident, IncidentId, IncidentStore, MAX_INCIDENT_BYTES, PortError,
+    PortResult, Saved, Slot, Slots, Status,
 };
 use redb::ReadableTable;
 use serde::Serialize;
@@ -122,11 +122,6 @@ impl Holds for Store {
         Ok(holders.ids().to_vec())
     }
 
-    async fn drop_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<Dropped> {
-        let incident = incident.clone();
-        self.change_holders(resource, move |holders| holders.drop_hold(&incident)).await
-    }
-
     async fn forget_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<()> {
         let incident = incident.clone();
         self.change_holders(resource, move |holders| holders.forget(&incident)).await
@@ -191,19 +186,15 @@ impl Store {
         Row::decode(id, &plain).ok_or(Fault::Row)
     }
 
-    async fn change_holders<T, F>(&self, resource: &str, mut change: F) -> PortResult<T>
-    where
-        T: Send + 'static,
-        F: FnMut(&mut Holders) -> T + Send + 'static,
-    {
+    async fn change_holders(
+        &self,
+        resource: &str,
+        change: impl Fn(&mut Holders) + Send + 'static,
+    ) -> PortResult<()> {
         let change = move |there: Option<Vec<u8>>| {
             let mut holders: Holders = there.as_deref().map_or_else(|| Ok(Holders::default()), parsed)?;
-            let answer = change(&mut holders);
-            Ok(if holders.is_empty() {
-                Change::Remove(answer)
-            } else {
-                Change::Put(entry(&holders)?, answer)
-            })
+            change(&mut holders);
+            Ok(if holders.is_empty() { Change::Remove(()) } else { Change::Put(entry(&holders)?, ()) })
         };
         Ok(self.change_entry(Kind::Hold, &[resource], change).await?)
     }

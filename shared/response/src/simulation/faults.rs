@@ -11,7 +11,7 @@ use portcullis_base::Timestamp;
 use crate::incident::{Incident, IncidentId, Status};
 use crate::notification::Message;
 use crate::ports::{Notifier, PortError, PortResult, Wait};
-use crate::store::{CapStore, Created, Dropped, Holds, IncidentStore, Saved, Slot};
+use crate::store::{CapStore, Created, Holds, IncidentStore, Saved, Slot};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,10 +222,6 @@ impl<D: Holds> Holds for Faulty<D> {
 
     async fn holders(&self, resource: &str) -> PortResult<Vec<IncidentId>> {
         self.through("store:holders", self.inner.holders(resource)).await
-    }
-
-    async fn drop_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<Dropped> {
-        self.through("store:drop_hold", self.inner.drop_hold(resource, incident)).await
     }
 
     async fn forget_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<()> {

@@ -6,9 +6,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::SignedDuration;
 use portcullis_base::Timestamp;
-use portcullis_response::{
-    CapStore, Dropped, Holders, Holds, IncidentId, PortError, PortResult, Slot, Slots,
-};
+use portcullis_response::{CapStore, Holders, Holds, IncidentId, PortError, PortResult, Slot, Slots};
 
 use super::super::item::{Item, Malformed, string, take_string};
 use super::{DELETE, DynamoIncidents, PUT, check_size, failed, parsed};
@@ -111,16 +109,16 @@ impl DynamoIncidents {
         }
     }
 
-    async fn change_holders<T>(
+    async fn change_holders(
         &self,
         resource: &str,
-        mut change: impl FnMut(&mut Holders) -> T + Send,
-    ) -> PortResult<T> {
+        mut change: impl FnMut(&mut Holders) + Send,
+    ) -> PortResult<()> {
         self.decide(&hold_place(resource), |there| {
             let mut holders: Holders = there.map_or_else(|| Ok(Holders::default()), parsed)?;
-            let answer = change(&mut holders);
+            change(&mut holders);
             let next = if holders.is_empty() { None } else { Some(written(&holders)?) };
-            Ok((next, answer))
+            Ok((next, ()))
         })
         .await
     }
@@ -135,10 +133,6 @@ impl Holds for DynamoIncidents {
         let place = hold_place(resource);
         let there = text(self.item(&place.pk, place.sk).await?)?;
         Ok(there.as_deref().map_or_else(|| Ok(Holders::default()), parsed)?.ids().to_vec())
-    }
-
-    async fn drop_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<Dropped> {
-        self.change_holders(resource, |holders| holders.drop_hold(incident)).await
     }
 
     async fn forget_hold(&self, resource: &str, incident: &IncidentId) -> PortResult<()> {
