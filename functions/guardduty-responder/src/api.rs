@@ -159,15 +159,7 @@ fn operation(event: &ProxyEvent<'_>) -> &'static str {
 }
 
 fn status(word: &str) -> Result<Status, Problem> {
-    let all = [
-        Status::Detected,
-        Status::AwaitingApproval,
-        Status::Containing,
-        Status::Contained,
-        Status::Partial,
-        Status::Released,
-    ];
-    all.into_iter().find(|status| status.to_string() == word).ok_or(problems::BAD_REQUEST)
+    Status::ALL.into_iter().find(|status| status.to_string() == word).ok_or(problems::BAD_REQUEST)
 }
 
 fn limit(text: &str) -> Result<usize, Problem> {

@@ -444,6 +444,18 @@ impl Step {
     }
 }
 
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 6] = [
+        Self::Detected,
+        Self::AwaitingApproval,
+        Self::Containing,
+        Self::Contained,
+        Self::Partial,
+        Self::Released,
+    ];
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

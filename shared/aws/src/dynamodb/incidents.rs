@@ -202,7 +202,7 @@ impl IncidentStore for DynamoIncidents {
 
     /// Every status is asked for by itself: an index of all incidents would be written with each of them.
     async fn list(&self, status: Option<Status>, limit: usize) -> PortResult<Vec<Incident>> {
-        let statuses = status.map_or(EVERY.to_vec(), |status| vec![status]);
+        let statuses = status.map_or(Status::ALL.to_vec(), |status| vec![status]);
         let found = try_join_all(statuses.into_iter().map(|status| self.newest(status, limit))).await?;
         let newest = newest_of(found, limit);
         let mut fresh = self.fresh(newest).await?;
@@ -344,14 +344,6 @@ fn meaning(call: Call, failure: Failure, code: &str) -> PortError {
     }
 }
 
-const EVERY: [Status; 6] = [
-    Status::Detected,
-    Status::AwaitingApproval,
-    Status::Containing,
-    Status::Contained,
-    Status::Partial,
-    Status::Released,
-];
 const ID_PREFIX: &str = "incident#";
 const INCIDENT: &str = "incident";
 const DUE: &str = "due";
@@ -426,7 +418,7 @@ mod tests {
 
     #[test]
     fn only_what_has_no_effect_any_more_may_be_deleted() {
-        for status in EVERY {
+        for status in Status::ALL {
             let item = store(Some(60)).item_of(&incident(status)).unwrap();
             let over = matches!(status, Status::Detected | Status::Released);
             assert_eq!(item.get("expires_at"), over.then(|| number(1_060)).as_ref(), "{status}");
