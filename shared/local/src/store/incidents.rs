@@ -1,5 +1,7 @@
 //! Incidents, their holds, the cap of containments, and how far the audit of past events came.
 
+use std::ops::Range;
+
 use jiff::SignedDuration;
 use portcullis_base::Timestamp;
 use portcullis_detection::{AuditProgress, HistoryError, ProgressStore};
@@ -69,19 +71,7 @@ impl IncidentStore for Store {
     }
 
     async fn list(&self, status: Option<Status>, limit: usize) -> PortResult<Vec<Incident>> {
-        let view = status.map_or(ALL, view_of);
-        let rows = self.read(|txn| {
-            let (index, incidents) = (txn.open_table(INCIDENT_INDEX)?, txn.open_table(INCIDENTS)?);
-            let newest_first = index.range(whole_view(view))?.rev().take(limit);
-            let opened = newest_first.map(|entry| {
-                let (place, _) = entry?;
-                let (_, _, id) = place.value();
-                let sealed = incidents.get(id)?.ok_or(Fault::Row)?;
-                self.opened(id, sealed.value())
-            });
-            opened.collect::<Result<Vec<_>, Fault>>()
-        })?;
-        rows.iter().map(|row| decode(&row.body)).collect()
+        self.latest(whole_view(status.map_or(ALL, view_of)), limit)
     }
 
     async fn expired(&self, now: Timestamp, limit: usize) -> PortResult<Vec<IncidentId>> {
@@ -94,19 +84,7 @@ impl IncidentStore for Store {
     }
 
     async fn left(&self, now: Timestamp, limit: usize) -> PortResult<Vec<Incident>> {
-        let end = now.as_nanosecond().saturating_add(1);
-        let rows = self.read(|txn| {
-            let (index, incidents) = (txn.open_table(INCIDENT_INDEX)?, txn.open_table(INCIDENTS)?);
-            let latest_first = index.range((LEFT, i128::MIN, "")..(LEFT, end, ""))?.rev().take(limit);
-            let opened = latest_first.map(|entry| {
-                let (place, _) = entry?;
-                let (_, _, id) = place.value();
-                let sealed = incidents.get(id)?.ok_or(Fault::Row)?;
-                self.opened(id, sealed.value())
-            });
-            opened.collect::<Result<Vec<_>, Fault>>()
-        })?;
-        rows.iter().map(|row| decode(&row.body)).collect()
+        self.latest((LEFT, i128::MIN, "")..(LEFT, now.as_nanosecond().saturating_add(1), ""), limit)
     }
 }
 
@@ -179,6 +157,22 @@ impl Store {
             outcome => outcome.map(Ok),
         };
         Ok(self.write(weight, apply).await.and_then(|outcome| outcome)?)
+    }
+
+    /// The incidents of these places of the index, the latest place first.
+    fn latest(&self, places: Range<Place>, limit: usize) -> PortResult<Vec<Incident>> {
+        let rows = self.read(|txn| {
+            let (index, incidents) = (txn.open_table(INCIDENT_INDEX)?, txn.open_table(INCIDENTS)?);
+            let latest_first = index.range(places)?.rev().take(limit);
+            let opened = latest_first.map(|entry| {
+                let (place, _) = entry?;
+                let (_, _, id) = place.value();
+                let sealed = incidents.get(id)?.ok_or(Fault::Row)?;
+                self.opened(id, sealed.value())
+            });
+            opened.collect::<Result<Vec<_>, Fault>>()
+        })?;
+        rows.iter().map(|row| decode(&row.body)).collect()
     }
 
     fn opened(&self, id: &str, sealed: &[u8]) -> Result<Row, Fault> {
@@ -309,7 +303,10 @@ fn entry(value: &impl Serialize) -> Result<Entry, Fault> {
     Ok(Entry { plain, ends: FOR_EVER })
 }
 
-fn whole_view(view: u8) -> std::ops::Range<(u8, i128, &'static str)> {
+/// A place of the index: view, when, id.
+type Place = (u8, i128, &'static str);
+
+fn whole_view(view: u8) -> Range<Place> {
     (view, i128::MIN, "")..(view.saturating_add(1), i128::MIN, "")
 }
 
