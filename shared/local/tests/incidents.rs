@@ -9,11 +9,10 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::io::Write;
 use std::sync::Arc;
 
-use common::{Home, find_in_files, root};
+use common::{Home, find_in_files, killed_in_the_middle, root};
 use jiff::SignedDuration;
 use portcullis_base::{ManualClock, Timestamp};
 use portcullis_detection::{
@@ -235,30 +234,7 @@ fn child() {
 #[tokio::test]
 async fn killed_in_the_middle_nothing_that_was_answered_is_undone() {
     let home = Home::new();
-    let (mut done, mut next) = (Vec::new(), 0);
-    for round in 0..4 {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "child", "--nocapture"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let orders = format!("{}\n{next}\n", home.dir.path().display());
-        process.stdin.take().unwrap().write_all(orders.as_bytes()).unwrap();
-        let enough = done.len() + 15 + 7 * round;
-        for line in BufReader::new(process.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
-            let Some(n) = line.strip_prefix("done ") else { continue };
-            done.push(n.parse::<u64>().unwrap());
-            if done.len() == enough {
-                process.kill().unwrap();
-            }
-        }
-        let status = process.wait().unwrap();
-        assert!(done.len() >= enough, "the child died by itself after {}: {status}", done.len());
-        // One turn may be half done: its incident is left alone.
-        next = done.last().unwrap() + 2;
-    }
+    let done = killed_in_the_middle(&home, 15);
     let store = home.open();
     let revision = store.progress("r").await.unwrap().unwrap().revision;
     assert!((done.len() as u64..=done.len() as u64 + 4).contains(&revision), "{revision} of {}", done.len());

@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use portcullis_base::{Clock, ManualClock, Timestamp};
@@ -75,4 +77,36 @@ pub(crate) fn find_in_files(dir: &Path, needle: &[u8]) -> Vec<String> {
         }
     }
     hits
+}
+
+/// Starts this test binary's `child` over `home` four times and kills it each time after `enough`, then seven more,
+/// further turns. What it told of as done, in order.
+///
+/// The child is told the folder and the number to begin with, and prints `done N` after each turn.
+pub(crate) fn killed_in_the_middle(home: &Home, enough: usize) -> Vec<u64> {
+    let (mut done, mut next) = (Vec::new(), 0);
+    for round in 0..4 {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "child", "--nocapture"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let orders = format!("{}\n{next}\n", home.dir.path().display());
+        process.stdin.take().unwrap().write_all(orders.as_bytes()).unwrap();
+        let enough = done.len() + enough + 7 * round;
+        for line in BufReader::new(process.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            let Some(n) = line.strip_prefix("done ") else { continue };
+            done.push(n.parse::<u64>().unwrap());
+            if done.len() == enough {
+                process.kill().unwrap();
+            }
+        }
+        let status = process.wait().unwrap();
+        assert!(done.len() >= enough, "the child died by itself after {}: {status}", done.len());
+        // One turn may be half done: its number is left alone.
+        next = done.last().unwrap() + 2;
+    }
+    done
 }
