@@ -1,23 +1,11 @@
 //! Which kind of event it is.
 
-use portcullis_lambda::Text;
-use serde::Deserialize;
+use portcullis_lambda::EventHead;
 
-/// Whether it is an event of an EventBridge schedule; everything else is records, or is to be.
+/// Whether it is an event of an EventBridge schedule; everything else is records, or is to be. A schedule's event has no
+/// large detail.
 pub(crate) fn is_schedule(event: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Head<'a> {
-        #[serde(borrow)]
-        source: Text<'a>,
-        #[serde(borrow, rename = "detail-type")]
-        detail_type: Text<'a>,
-    }
-    // serde would also take an array of the members in order; a schedule's event has no large detail.
-    if event.len() > MAX_SCHEDULE || event.trim_ascii_start().first() != Some(&b'{') {
-        return false;
-    }
-    serde_json::from_slice(event)
-        .is_ok_and(|head: Head<'_>| head.source.0 == "aws.events" && head.detail_type.0 == "Scheduled Event")
+    event.len() <= MAX_SCHEDULE && EventHead::parse(event).is_some_and(|head| head.is_schedule())
 }
 
 const MAX_SCHEDULE: usize = 16 * 1024;

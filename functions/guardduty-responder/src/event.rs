@@ -1,7 +1,6 @@
 //! Which kind of event it is.
 
-use portcullis_lambda::{ProxyEvent, Text};
-use serde::Deserialize;
+use portcullis_lambda::{EventHead, ProxyEvent};
 
 /// What the function is asked.
 pub(crate) enum Event<'a> {
@@ -17,26 +16,13 @@ pub(crate) enum Event<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnknownEvent;
 
-#[derive(Deserialize)]
-struct Head<'a> {
-    #[serde(borrow)]
-    source: Text<'a>,
-    #[serde(borrow, rename = "detail-type")]
-    detail_type: Text<'a>,
-}
-
 impl<'a> Event<'a> {
     pub(crate) fn parse(event: &'a [u8]) -> Result<Self, UnknownEvent> {
-        // serde would also take an array of the members in order.
-        if event.trim_ascii_start().first() != Some(&b'{') {
-            return Err(UnknownEvent);
-        }
-        if let Ok(head) = serde_json::from_slice::<Head<'_>>(event) {
-            return match (&*head.source.0, &*head.detail_type.0) {
-                ("aws.events", "Scheduled Event") => Ok(Self::Schedule),
-                ("aws.guardduty", "GuardDuty Finding") => Ok(Self::Finding),
-                _ => Err(UnknownEvent),
-            };
+        match EventHead::parse(event) {
+            Some(head) if head.is_schedule() => return Ok(Self::Schedule),
+            Some(head) if head.is("aws.guardduty", "GuardDuty Finding") => return Ok(Self::Finding),
+            Some(_) => return Err(UnknownEvent),
+            None => {}
         }
         ProxyEvent::parse(event).map(|request| Self::Request(Box::new(request))).map_err(|_| UnknownEvent)
     }

@@ -6,6 +6,7 @@ mod clock;
 #[cfg(feature = "response")]
 mod desk;
 mod emf;
+mod envelope;
 mod event;
 #[cfg(feature = "response")]
 mod incidents;
@@ -28,6 +29,7 @@ pub use clock::SystemClock;
 #[cfg(feature = "response")]
 pub use desk::{AttendError, IncidentDesk, Requester, ResponderOf, ResponsePorts};
 pub use emf::{Metrics, Reading, Unit};
+pub use envelope::EventHead;
 pub use event::{
     Authorizer, ClientCert, Identity, NotAProxyEvent, ProxyEvent, RequestContext, Text, TextMap,
 };
