@@ -29,9 +29,9 @@ SERVE_FLAGS ?= --demo
 LAMBDAS := webhook pii sts authorizer rotation cloudtrail-responder guardduty-responder
 # What `make lambda` and `make deploy` build with: cargo-lambda links by the zig that comes with it, for the glibc of Lambda.
 export CARGO_ZIGBUILD_ZIG_PATH ?= $(PORTCULLIS_TOOLS)/sam/bin/python-zig
-# SAM builds in release mode: made what the profile `lambda` of Cargo.toml says (tests/templates holds that they are alike).
-SHIPPED := CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 CARGO_PROFILE_RELEASE_STRIP=true
 PROFILE ?= dev
+# What the functions are built for; say the same in the parameter `Architecture` of samconfig.toml.
+ARCHITECTURE ?= x86_64
 
 ##@ Use
 .PHONY: help
@@ -40,8 +40,8 @@ help: ## List the targets
 
 .PHONY: run
 run: ## Build and start the whole stack on one local port, play the sample traffic, stay up until Ctrl-C
-	@cargo build --release --locked --package portcullis-cli
-	@exec "$(TARGET)/release/portcullis" serve $(SERVE_FLAGS)
+	@cargo build --profile local --locked --package portcullis-cli
+	@exec "$(TARGET)/local/portcullis" serve $(SERVE_FLAGS)
 
 .PHONY: test
 test: tools bootstraps ## Run every test: unit, property, contract, end to end, documentation
@@ -79,8 +79,8 @@ bench-peers: ## Our column beside the peers' ($PEERS has run-peers; RUNS rounds;
 cold-start: lambda ## Start of each Lambda binary as shipped: to the first `next`, and peak memory
 	python3 tests/bench/cold_start.py "$(PEERS)" "$(TARGET)/lambda"
 load: ## 100 000 messages from several senders, SIGKILL in the middle, nothing lost or doubled
-	cargo build --release --locked --package portcullis-cli
-	PORTCULLIS_BIN="$(TARGET)/release/portcullis" LOAD_MESSAGES=$(LOAD_MESSAGES) cargo test --locked --package portcullis-tests --test load -- --nocapture
+	cargo build --profile local --locked --package portcullis-cli
+	PORTCULLIS_BIN="$(TARGET)/local/portcullis" LOAD_MESSAGES=$(LOAD_MESSAGES) cargo test --locked --package portcullis-tests --test load -- --nocapture
 size: lambda ## Each Lambda function as zipped, beside its budget (config/sizes.yml); fails when one is over
 	@"$(PORTCULLIS_TOOLS)/sam/bin/python" scripts/sizes "$(TARGET)/lambda"
 
@@ -98,9 +98,9 @@ fuzz-smoke: ## Every fuzz target over 20 000 inputs, the same every time
 
 ##@ Lambda
 .PHONY: lambda lambda-watch bootstraps
-lambda: ## Build the Lambda binaries as they are shipped (cargo-lambda, profile `lambda`)
+lambda: ## Build the Lambda binaries as they are shipped (cargo-lambda)
 	@scripts/tools sam
-	cargo lambda build --locked --profile lambda $(addprefix --bin ,$(LAMBDAS))
+	cargo lambda build --locked --release $(if $(filter arm64,$(ARCHITECTURE)),--arm64) $(addprefix --bin ,$(LAMBDAS))
 lambda-watch: tools bootstraps ## Serve the functions on 127.0.0.1:9500 over emulated services, for `cargo lambda invoke`
 	cargo run --locked --quiet --package portcullis-tests --bin with-emulators -- cargo lambda watch -A 127.0.0.1 -P 9500
 # Debug builds that the tests start under the Runtime Interface Emulator. `--workspace --bin`, not `-p`: the same
@@ -113,18 +113,19 @@ bootstraps:
 templates: ## Unit tests of the templates and every scanner over them
 	@scripts/tools infra sam cfn-guard
 	@scripts/check-templates
-build: ## Build what is deployed: the templates and every function, in .aws-sam (`sam build`)
-	@scripts/tools sam
-	$(SHIPPED) sam build
+# SAM builds one function after the other: here all are built at once before, and it finds them.
+build: lambda ## Build what is deployed: the templates and every function, in .aws-sam (`sam build`)
+	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 deploy: build ## Deploy to the AWS account of your credentials; PROFILE=prod for the full stack
 	sam deploy --config-env $(PROFILE)
 deploy-local: bootstraps ## Deploy the template to an emulator on this machine and print the URL
 	@scripts/tools infra sam ministack
 	@scripts/deploy-local
 
-e2e: bootstraps ## Deploy to the emulator with IAM enforced, run the stack's checks over HTTP, compare what was called with what is granted, tear down
+e2e: build ## From a checkout to the end: build, lint, deploy to the emulator, check over HTTP, compare calls with grants, tear down
 	@scripts/tools sam ministack moto
-	@scripts/end-to-end
+	sam validate --lint
+	@scripts/end-to-end --built
 
 ##@ Housekeeping
 .PHONY: tools clean

@@ -20,6 +20,7 @@ URL = os.environ["PORTCULLIS_URL"]
 ACCOUNT, REGION = "000000000000", "us-east-1"
 JSON = {"Content-Type": "application/json"}
 STACK = "portcullis"
+RECORD = os.environ.get("PORTCULLIS_RECORD")
 KEY = ed25519.Ed25519PrivateKey.generate()
 failures = []
 
@@ -33,19 +34,23 @@ def bearer(client):
 
 def rotated(client):
     """The emulator moves stages by itself and calls no function: so the steps are called here, on a version of ours."""
-    secrets, name = aws("secretsmanager"), f"{STACK}/clients/{client}"
-    version, value = str(uuid.uuid4()), json.dumps({"client_id": client, "client_secret": uuid.uuid4().hex * 2})
+    secrets, name, version = aws("secretsmanager"), f"{STACK}/clients/{client}", str(uuid.uuid4())
     try:
-        first = json.dumps({"client_id": client, "client_secret": "the first secret of a client"})
-        arn = secrets.create_secret(Name=name, SecretString=first)["ARN"]
+        arn = secrets.create_secret(Name=name, SecretString=client_secret(client))["ARN"]
     except secrets.exceptions.ResourceExistsException:
         arn = secrets.describe_secret(SecretId=name)["ARN"]
     function = f"arn:aws:lambda:us-east-1:000000000000:function:{STACK}-rotation"
     secrets.rotate_secret(SecretId=name, RotationLambdaARN=function, RotationRules={"AutomaticallyAfterDays": 30})
-    secrets.put_secret_value(SecretId=name, ClientRequestToken=version, VersionStages=["AWSPENDING"], SecretString=value)
+    # A version without a value, as AWS begins; where no recorder says so of it, the emulator would call it an empty value.
+    value = {} if RECORD else {"SecretString": client_secret(client)}
+    secrets.put_secret_value(SecretId=name, ClientRequestToken=version, VersionStages=["AWSPENDING"], **value)
     for step in ("createSecret", "setSecret", "testSecret", "finishSecret"):
         check(f"{step} of {client}", None, invoked("rotation", {"Step": step, "SecretId": arn, "ClientRequestToken": version}))
-    return json.loads(value)["client_secret"]
+    return json.loads(secrets.get_secret_value(SecretId=name, VersionId=version)["SecretString"])["client_secret"]
+
+
+def client_secret(client):
+    return json.dumps({"client_id": client, "client_secret": uuid.uuid4().hex * 2})
 
 
 def key_schedule(what):

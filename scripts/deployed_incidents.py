@@ -38,6 +38,7 @@ def incidents(record):
         as_from(rule, source)
     auditor, admin = bearer("ops.auditor"), bearer("ops.security-admin")
     by_findings(account, auditor, admin)
+    by_a_group_that_was_opened(account, auditor, admin)
     by_approval(account, auditor, admin)
     by_calls(account, auditor, admin)
     by_schedule()
@@ -65,6 +66,21 @@ def by_findings(account, auditor, admin):
     release(role, admin)
     after = account.state()
     check("as before", {}, {name: (before[name], after[name]) for name in before if after[name] != before[name]})
+
+
+def by_a_group_that_was_opened(account, auditor, admin):
+    """The group of the isolated is there by now. Somebody let an address into it: an instance is isolated all the same."""
+    [group] = account.isolating()
+    opened = [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "203.0.113.0/24"}]}]
+    account.ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=opened)
+    before = account.state()
+    send("GuardDuty Finding", finding("f4", "UnauthorizedAccess:EC2/TorClient", {
+        "instanceDetails": {"instanceId": account.instance},
+    }, "198.51.100.7"))  # fmt: skip
+    isolated = found(auditor, "CONTAINED", 1)[0]
+    check("closed again", [[]], [g["IpPermissions"] for g in account.isolating()])
+    release(isolated, admin)
+    check("as before it", before, account.state())
 
 
 def by_approval(account, auditor, admin):
@@ -181,7 +197,7 @@ class Account:
         image = self.ec2.describe_images()["Images"][0]["ImageId"]
         zone = self.ec2.describe_availability_zones()["AvailabilityZones"][0]["ZoneName"]
         self.scaling.create_launch_configuration(LaunchConfigurationName="l", ImageId=image, InstanceType="t3.micro")
-        self.scaling.create_auto_scaling_group(AutoScalingGroupName="g", LaunchConfigurationName="l", MinSize=1, MaxSize=2, AvailabilityZones=[zone])
+        self.scaling.create_auto_scaling_group(AutoScalingGroupName="g", LaunchConfigurationName="l", MinSize=1, MaxSize=5, AvailabilityZones=[zone])
         return self.scaling.describe_auto_scaling_instances()["AutoScalingInstances"][0]["InstanceId"]
 
     def function(self):
@@ -195,6 +211,10 @@ class Account:
         name = f"portcullis-blocked-v{version}"
         made = aws("wafv2").create_ip_set(Name=name, Scope="REGIONAL", IPAddressVersion=f"IPV{version}", Addresses=[])
         return made["Summary"]["ARN"]
+
+    def isolating(self):
+        groups = self.ec2.describe_security_groups()["SecurityGroups"]
+        return [group for group in groups if group["GroupName"] == "portcullis-isolated"]
 
     def state(self):
         """Name → how it is: each differs while it is held."""

@@ -22,6 +22,7 @@ fn the_deployed_stack_does_its_work_and_no_role_grants_too_much_or_too_little() 
     let checks = told.lines().filter(|line| line.starts_with("check-stack: ok")).count();
     assert!(checks > 50, "{checks} checks\n{told}");
     assert!(told.contains("recorded: webhook: "), "nothing was compared\n{told}");
+    assert!(told.contains("deleted, left: nothing"), "not torn down\n{told}");
 }
 
 /// In a process group of its own, so that nothing that it started outlives the test.
