@@ -16,6 +16,7 @@ OFF = {
     "KmsSigning": "false", "RotateSecrets": "false", "CloudTrail": "false", "GuardDuty": "false",
     "ConfigRules": "false", "ConfigRecorder": "false", "Macie": "false", "SecurityHub": "false", "Alarms": "false",
     "ExampleAiRole": "false", "ManageAccountLogging": "false", "Response": "false", "ReadOnlyEvents": "false",
+    "ConfigServiceRole": "false",
 }  # fmt: skip
 EDGE = {"CloudFront": "true", "Waf": "true", "EdgeDomainName": "api.example.com", "EdgeCertificateArn": "arn:c"}
 DOMAIN = {"DomainName": "api.example.com", "CertificateArn": "arn:c"}
@@ -67,9 +68,13 @@ CASES = {
     "GuardDuty": ({"GuardDuty": "true"}, {"AWS::GuardDuty::Detector": 1, "AWS::CloudFormation::Stack": 1}),
     "Macie": ({"Macie": "true"}, {"AWS::Macie::Session": 1, "AWS::CloudFormation::Stack": 1}),
     "SecurityHub": ({"SecurityHub": "true"}, {"AWS::SecurityHub::Hub": 1, "AWS::CloudFormation::Stack": 1}),
-    "ConfigRules": ({"ConfigRules": "true"}, {"AWS::Config::ConfigRule": 25, "AWS::CloudFormation::Stack": 1}),
+    "ConfigRules": ({"ConfigRules": "true"}, {"AWS::Config::ConfigRule": 25, "AWS::CloudFormation::WaitConditionHandle": 1, "AWS::CloudFormation::Stack": 1}),
     "ConfigRecorder": ({"ConfigRecorder": "true"}, {
-        "AWS::Config::ConfigurationRecorder": 1, "AWS::Config::DeliveryChannel": 1, "AWS::IAM::ServiceLinkedRole": 1,
+        "AWS::Config::ConfigurationRecorder": 1, "AWS::Config::DeliveryChannel": 1, "AWS::CloudFormation::WaitConditionHandle": 1,
+        "AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1, "AWS::CloudFormation::Stack": 1,
+    }),
+    "ConfigServiceRole": ({"ConfigRecorder": "true", "ConfigServiceRole": "true"}, {
+        "AWS::IAM::ServiceLinkedRole": 1, "AWS::Config::ConfigurationRecorder": 1, "AWS::Config::DeliveryChannel": 1, "AWS::CloudFormation::WaitConditionHandle": 1,
         "AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1, "AWS::CloudFormation::Stack": 1,
     }),
     "ExampleAiRole": ({"ExampleAiRole": "true"}, {
@@ -114,6 +119,18 @@ def test_every_switch_has_a_case():
 
 # test_metrics.py.
 TESTED_ELSEWHERE = {"Alarms"}
+
+
+def test_rules_of_config_wait_for_the_recorder_that_they_need():
+    """PutConfigRule fails without a recorder: NoAvailableConfigurationRecorderException."""
+    checklist = Stack(ConfigRules="true", ConfigRecorder="true").children["Checklist"]
+    (recorder,) = checklist.of_type("AWS::Config::ConfigurationRecorder")
+    (channel,) = checklist.of_type("AWS::Config::DeliveryChannel")
+    rules = checklist.of_type("AWS::Config::ConfigRule")
+    assert rules and {rule.get("DependsOn") for rule in rules.values()} == {"RecorderIsThere"}
+    assert set(checklist.resources["RecorderIsThere"]["Metadata"].values()) == {f"<{recorder}>", f"<{channel}>"}
+    without = Stack(ConfigRules="true", ConfigRecorder="false").children["Checklist"]
+    assert "RecorderIsThere" in without.resources
 
 
 def test_protection_reaches_every_table():
