@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from sources import functions, logical, rust, strip
-from stack import ROOT, Stack, Template, listed, policies
+from stack import ROOT, Stack, Template, files, listed, policies
 
 LIST = yaml.safe_load((ROOT / "tests/templates/actions.yml").read_text())
 OFF = {
@@ -213,6 +213,29 @@ def test_each_function_has_a_role_of_its_own_that_only_lambda_takes():
         for name, r in stack.children[child].of_type("AWS::IAM::Role").items():
             (trust,) = r["Properties"]["AssumeRolePolicyDocument"]["Statement"]
             assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}, name
+
+
+# Services that say on whose behalf they assume a role, by their own documentation. Others say nothing, and a condition on
+# what is not there is false: API Gateway's credentials, CloudTrail's role for logs.
+SAYS_ITS_SOURCE = {
+    # https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+    "vpc-flow-logs.amazonaws.com": {"aws:SourceAccount", "aws:SourceArn"},
+}
+
+
+def test_no_role_asks_a_service_for_what_it_does_not_say():
+    roles = [
+        (name, logical, resource)
+        for name in files()
+        for logical, resource in Template(name).source["Resources"].items()
+        if resource["Type"] == "AWS::IAM::Role"
+    ]
+    assert len(roles) >= 10
+    for name, logical, resource in roles:
+        for trust in resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]:
+            asked = {key for keys in trust.get("Condition", {}).values() for key in keys}
+            for service in listed(trust["Principal"]["Service"]):
+                assert asked <= SAYS_ITS_SOURCE.get(service, set()), (name, logical, service)
 
 
 def test_in_the_vpc_the_functions_own_code_touches_no_interface():

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from sources import logical
-from stack import ROOT, Stack, Template, load
+from stack import ROOT, Stack, Template, listed, load
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "x-amazon-apigateway-any-method"}
 
@@ -74,6 +74,10 @@ def test_the_gateway_may_call_each_function_on_its_routes_and_no_other():
         concrete = re.sub(r"\{\w+\}", "x", path).lstrip("/")
         fits = [m for m, pattern in mine if m in ("*", method) and re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), concrete)]
         assert fits, f"no permission for {method} {path}"
+    asked = [p["Properties"]["SourceArn"] for p in permissions if p["Properties"]["FunctionName"] == "<AuthorizerFunction>"]
+    assert asked == ["arn:aws:execute-api:us-east-1:111122223333:<Api.Outputs.ApiId>/authorizers/*"]
+    authorizer = body()["components"]["securitySchemes"]["Authorizer"]["x-amazon-apigateway-authorizer"]
+    assert "authorizerCredentials" not in authorizer, "a role of its own would have to be assumable by the gateway for any API"
     assert all(p["Properties"]["Principal"] == "apigateway.amazonaws.com" for p in permissions if "SourceArn" in p["Properties"] and "execute-api" in p["Properties"]["SourceArn"])
 
 
@@ -96,7 +100,6 @@ def test_the_deployment_is_named_after_the_body():
         ("THROTTLED", 429, "Retry-After"),
         # What the authorizer answers to a caller over its rate (RATE_ANSWER=error).
         ("AUTHORIZER_FAILURE", 429, "Retry-After"),
-        ("QUOTA_EXCEEDED", 429, "Retry-After"),
         ("INTEGRATION_TIMEOUT", 504, "Retry-After"),
     ],
 )
@@ -130,9 +133,27 @@ def test_the_stage_throttles_logs_and_keeps_bodies_out_of_the_log():
         assert leak not in stage["AccessLogSetting"]["Format"]
 
 
-def test_the_usage_plan_limits_rate_and_quota():
-    plan = api(QuotaPerDay=11).properties("UsagePlan")
-    assert plan["Quota"] == {"Limit": 11, "Period": "DAY"} and {"RateLimit", "BurstLimit"} == set(plan["Throttle"])
+def test_no_usage_plan_promises_a_limit_that_the_gateway_does_not_hold():
+    """A plan counts on methods alone that demand one of the gateway's own keys, of every caller: ours show tokens."""
+    assert not Stack().types.keys() & {"AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::ApiKey", "AWS::ApiGateway::UsagePlanKey"}
+    assert "apiKeyRequired" not in json.dumps(body()) and "x-amazon-apigateway-api-key-source" not in body()
+
+
+def test_what_the_gateway_logs_goes_to_groups_that_are_there_before_and_end():
+    resources = api().resources
+    stage = resources["Stage"]
+    groups = {logical: r["Properties"]["LogGroupName"] for logical, r in resources.items() if r["Type"] == "AWS::Logs::LogGroup"}
+    assert stage["Properties"]["AccessLogSetting"]["DestinationArn"] == "<AccessLog.Arn>"
+    for settings in stage["Properties"]["MethodSettings"]:
+        # Made by the gateway itself it would have neither an end nor a key.
+        made = [logical for logical, name in groups.items() if name == "API-Gateway-Execution-Logs_<Api>/v1"]
+        assert settings["LoggingLevel"] == "OFF" or made and set(made) <= set(listed(stage["DependsOn"]))
+
+
+def test_no_trace_starts_at_the_gateway():
+    """Segments carry the path with its ids, the address and the user agent, for thirty days under AWS's own key."""
+    assert api().properties("Stage").get("TracingEnabled", False) is False
+    assert load("template.yaml")["Globals"]["Function"]["Tracing"] == "PassThrough"
 
 
 def test_the_authorizer_is_asked_every_time_unless_a_cache_is_asked_for():
