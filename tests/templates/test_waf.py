@@ -1,7 +1,10 @@
 """The web ACL, run: labelled requests through the template's own rules."""
 
+import re
+
 import pytest
 
+from sources import rust
 from stack import Stack, listed
 from waf import Request, WebAcl
 
@@ -139,8 +142,9 @@ def test_the_log_keeps_no_secret():
     logging = Stack().children["Firewall"].properties("Logging")
     redacted = [next(iter(f.items())) for f in logging["RedactedFields"]]
     headers = {detail["Name"] for kind, detail in redacted if kind == "SingleHeader"}
-    assert {"authorization", "x-api-key", "dpop", "cookie"} <= headers
-    assert "QueryString" in {kind for kind, _ in redacted}
+    key = re.search(r'api_key_header: "([a-z-]+)"', rust("functions/authorizer/src/parts.rs"))[1]
+    assert {"authorization", "x-api-key", "dpop", "cookie", key} <= headers
+    assert {"QueryString", "UriPath"} <= {kind for kind, _ in redacted}, "the handshake's token, and ids"
     assert all("aws-waf-logs-" in arn for arn in listed(logging["LogDestinationConfigs"]))
 
 
