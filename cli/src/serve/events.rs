@@ -58,9 +58,10 @@ async fn of_records(responders: &Responders, body: &[u8]) -> Result<Received, Pr
         }
     }
     responders.account.furnish(&things).await.map_err(|_| UNAVAILABLE)?;
-    let cloudtrail_responder_function::Received { judged, unreadable, unanswered, incidents, .. } =
-        responders.cloudtrail.receive(body).await;
-    Ok(Received { judged, unreadable, unanswered, incidents })
+    let cloudtrail_responder_function::Received {
+        judged, unreadable, unanswered, damaged, incidents, ..
+    } = responders.cloudtrail.receive(body).await;
+    Ok(Received { judged, unreadable, unanswered: unanswered + damaged, incidents })
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,8 @@
 //! before their tokens expire. A window ends fifteen minutes ago, since CloudTrail takes up to that long to show an event,
 //! and begins ten minutes before the end of the last one, for those that take longer still. Progress is kept after each
 //! page, and the begin of the first audit before any. What is read twice counts once: a correlation adds no observation a second time, and a hit is the incident that
-//! it was before.
+//! it was before. A hit whose incident cannot be read any more (a damaged item) is the operator's: it holds up no page, since
+//! it would for ever.
 //!
 //! Pages come newest first. A page is judged oldest first, so that a correlation's incident is named after the event that
 //! completed it; across pages the order is not that of time, and need not be: what a correlation counts lies in a window
@@ -48,7 +49,8 @@ pub struct RegionAudit {
 impl Audited {
     /// Whether nothing failed. That time ran out is no failure.
     pub fn is_complete(&self) -> bool {
-        self.received.unanswered == 0 && self.regions.iter().all(|region| region.failure.is_none())
+        self.received.unanswered + self.received.damaged == 0
+            && self.regions.iter().all(|region| region.failure.is_none())
     }
 }
 

@@ -67,7 +67,7 @@ impl<P: Ports> Handler for CloudTrailResponder<P> {
             return if audited.is_complete() { Ok(audit_answer(&audited)) } else { Err(AUDIT) };
         }
         let received = self.receive(event).await;
-        if received.unanswered > 0 {
+        if received.unanswered + received.damaged > 0 {
             Err(UNANSWERED)
         } else if received.judged == 0 {
             // It stands in no log: after two more tries it is in the queue of the undelivered, where it can be looked at.

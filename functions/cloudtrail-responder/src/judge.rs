@@ -19,6 +19,8 @@ pub struct Received {
     pub incidents: Vec<Incident>,
     /// What was not answered to its end and is to come again: hits, and records whose correlation is not known.
     pub unanswered: usize,
+    /// Hits whose incident is kept, and cannot be read: coming again does not help them, an operator does.
+    pub damaged: usize,
 }
 
 impl Received {
@@ -29,6 +31,7 @@ impl Received {
         self.hits += other.hits;
         self.incidents.extend(other.incidents);
         self.unanswered += other.unanswered;
+        self.damaged += other.damaged;
     }
 }
 
@@ -91,14 +94,20 @@ async fn answer<P: Ports>(parts: &Parts<P>, verdict: Verdict, received: &mut Rec
 
 async fn answer_hit<P: Ports>(parts: &Parts<P>, hit: &Hit, received: &mut Received) {
     received.hits += 1;
-    match parts.desk.attend(&Signal::of_hit(hit)).await {
+    let signal = Signal::of_hit(hit);
+    match parts.desk.attend(&signal).await {
         Ok(incident) => {
             tracing::info!(rule = hit.rule, incident = incident.id.as_str(), status = %incident.status, "hit");
             received.incidents.push(incident);
         }
         Err(error) => {
-            tracing::error!(rule = hit.rule, %error, "hit not answered to its end");
-            received.unanswered += 1;
+            let incident = signal.incident_id();
+            tracing::error!(rule = hit.rule, incident = incident.as_str(), %error, "hit not answered to its end");
+            if error.is_for_an_operator() {
+                received.damaged += 1;
+            } else {
+                received.unanswered += 1;
+            }
         }
     }
 }

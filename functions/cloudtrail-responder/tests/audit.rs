@@ -255,6 +255,28 @@ fn a_page_whose_hit_is_not_answered_is_read_again() {
     assert_eq!(bench.rules(), ["access-key-for-another"]);
 }
 
+/// It would hold up what comes after it for ever: so it is told of, and the audit goes on.
+#[test]
+fn a_hit_whose_incident_cannot_be_read_any_more_holds_up_no_page() {
+    let bench = bench();
+    bench.history().add(&key_made("e-1", 30 * 60));
+    bench.audit().unwrap();
+    let damaged = bench.incidents()[0].id.clone();
+    bench.function.parts().desk.responder.store.inner().damage(&damaged);
+    bench.progress().put(REGION, AuditProgress { done_to: before(HOUR), open: None, revision: 9 });
+    bench.history().add(&key_made("e-2", 20 * 60));
+    bench.clock.advance(600_000);
+    assert_eq!(bench.audit().unwrap_err().kind, "AuditIncomplete", "the operator hears of it");
+    assert!(done_to(&bench) > before(HOUR), "and it is not read for ever");
+    assert!((bench.metric("ResponseFailures") - 1.0).abs() < f64::EPSILON);
+    let delivered = bench.deliver(&key_made("e-1", 30 * 60));
+    assert_eq!(
+        delivered.unwrap_err().kind,
+        "ResponseIncomplete",
+        "what EventBridge brings ends in the queue"
+    );
+}
+
 #[test]
 fn of_two_audits_at_once_one_stands_back() {
     let bench = bench();

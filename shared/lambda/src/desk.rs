@@ -72,6 +72,13 @@ pub enum AttendError {
     Unrecorded,
 }
 
+impl AttendError {
+    /// Whether it fails in the same way each time, until an operator has seen to what is kept of the incident.
+    pub const fn is_for_an_operator(&self) -> bool {
+        matches!(self, Self::Respond(RespondError::Store(PortError::Unreadable)))
+    }
+}
+
 impl From<AuditUnavailable> for AttendError {
     fn from(_: AuditUnavailable) -> Self {
         Self::Unrecorded
@@ -108,7 +115,7 @@ impl<P: ResponsePorts> IncidentDesk<P> {
                     self.responder.wait.pause(attempt).await;
                     attempt += 1;
                 }
-                answer => return Ok(failed(answer)?),
+                answer => return Ok(failed(answer).inspect_err(|error| self.failure(error))?),
             }
         }
     }

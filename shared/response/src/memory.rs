@@ -26,6 +26,13 @@ struct Inner {
 }
 
 impl MemoryDesk {
+    /// Makes what is kept of an incident something that cannot be read any more, for tests.
+    pub fn damage(&self, id: &IncidentId) {
+        if let Some((_, json)) = self.inner().incidents.get_mut(id) {
+            json.truncate(json.len() / 2);
+        }
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -55,7 +62,7 @@ impl Inner {
 }
 
 fn read(json: &str) -> PortResult<Incident> {
-    serde_json::from_str(json).map_err(|e| PortError::Refused(e.to_string()))
+    serde_json::from_str(json).map_err(|_| PortError::Unreadable)
 }
 
 impl IncidentStore for MemoryDesk {

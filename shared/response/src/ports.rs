@@ -32,6 +32,9 @@ pub enum PortError {
     /// The service refused, for a reason that will not pass. Never holds personal data or secrets.
     #[error("refused: {0}")]
     Refused(String),
+    /// What is kept there is not as it was written: damaged, or of a later version. No call mends that, an operator does.
+    #[error("what is kept of it cannot be read")]
+    Unreadable,
 }
 
 /// The answer of a port.

@@ -319,7 +319,7 @@ fn mark() -> PortResult<String> {
 
 impl From<Malformed> for PortError {
     fn from(_: Malformed) -> Self {
-        Self::Refused("an item of the table is not as it was written".to_owned())
+        Self::Unreadable
     }
 }
 
@@ -441,7 +441,7 @@ mod tests {
             ("another thing", Item::from([("body".to_owned(), string("[]"))])),
             ("a number", Item::from([("body".to_owned(), number(1))])),
         ] {
-            assert!(matches!(incident_from(item), Err(PortError::Refused(_))), "{label}");
+            assert!(matches!(incident_from(item), Err(PortError::Unreadable)), "{label}");
         }
         for key in ["incident", "incident#", "incident#inc-x", "hold#inc-ca978112ca1bbdcafac2"] {
             assert_eq!(id_of(&mut Item::from([("pk".to_owned(), string(key))])), Err(Malformed), "{key}");

@@ -23,7 +23,7 @@ impl From<StoreError> for PortError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable => Self::Timeout,
-            StoreError::Corrupt => Self::Refused(error.to_string()),
+            StoreError::Corrupt => Self::Unreadable,
         }
     }
 }

@@ -47,7 +47,7 @@ fn history(error: PortError) -> HistoryError {
         PortError::Timeout => HistoryError::Timeout,
         PortError::Conflict => HistoryError::Conflict,
         PortError::Denied(action) => HistoryError::Denied(action),
-        PortError::NotFound => HistoryError::Refused("not found".to_owned()),
+        error @ (PortError::NotFound | PortError::Unreadable) => HistoryError::Refused(error.to_string()),
         PortError::Refused(reason) => HistoryError::Refused(reason),
     }
 }
