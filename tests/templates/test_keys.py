@@ -4,10 +4,11 @@ import re
 
 import pytest
 
-from stack import ROOT, Stack, Template, listed
+from stack import ROOT, Stack, Template, listed, load, policies
 
 KEYS = Template("infra/keys.yaml", Name="portcullis")
-USE = {"kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:Sign", "kms:CreateGrant"}
+OPERATORS = ["arn:aws:iam::111122223333:role/oncall", "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/Auditor"]
+USE = {"kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:Sign", "kms:CreateGrant"}
 ROLE = "arn:aws:iam::111122223333:role/portcullis-us-east-1-"
 
 
@@ -87,6 +88,107 @@ def test_table_keys_work_for_our_tables_alone():
         sids = [sid, "IncidentTablesInUse"] if key == "AuditKey" else [sid]
         named = [statements(key)[s]["Condition"]["StringEquals"]["kms:EncryptionContext:aws:dynamodb:tableName"] for s in sids]
         assert sorted(name for names in named for name in listed(names)) == sorted(by_key[parameter])
+
+
+def of_operators(operators):
+    """Key → the statements that name people, for what this parameter says."""
+    keys = Template("infra/keys.yaml", Name="portcullis", OperatorRoleArns=operators)
+    found = {}
+    for key in keys.of_type("AWS::KMS::Key"):
+        for s in keys.properties(key)["KeyPolicy"]["Statement"]:
+            if s["Sid"].startswith("Operators"):
+                found.setdefault(key, []).append(s)
+    return found
+
+
+def test_nobody_but_the_functions_uses_a_key_unless_people_are_named():
+    assert of_operators("") == {}
+    found = of_operators(",".join(OPERATORS))
+    assert sorted(found) == ["AuditKey", "QueueKey", "TableKey"], "never the keys of conversations, media, tokens and secrets"
+    for (statement,) in found.values():
+        assert statement["Condition"]["ArnEquals"] == {"aws:PrincipalArn": OPERATORS}
+    assert Stack(OperatorRoleArns=",".join(OPERATORS)).children["Keys"].parameters["OperatorRoleArns"] == OPERATORS
+    pattern = load("template.yaml")["Parameters"]["OperatorRoleArns"]["AllowedPattern"]
+    assert all(re.search(pattern, arn) for arn in ["", *OPERATORS])
+    for wide in ("*", "arn:aws:iam::111122223333:role/*", "arn:aws:iam::111122223333:root", "arn:aws:iam::111122223333:user/ana"):
+        assert not re.search(pattern, wide), wide
+
+
+# Commands of docs/OPERATIONS.md that read or write what a key of the stack encrypts → the key of the statement that lets people.
+ENCRYPTED = {
+    "sqs start-message-move-task": "QueueKey",
+    "dynamodb restore-table-to-point-in-time": "TableKey",
+    # The account's own policies are enough for these: the statement SecretsAreWritten.
+    "secretsmanager get-secret-value": "SecretsKey",
+    "secretsmanager put-secret-value": "SecretsKey",
+}
+# Of the queue of undelivered events, which is under SQS's own key.
+UNDELIVERED = {"sqs get-queue-url", "sqs receive-message", "sqs delete-message"}
+PLAIN = ("iam ", "cloudformation ", "wafv2 ", "lambda ", "events ", "kms ", "elasticache ", "secretsmanager rotate-secret", "logs ")
+
+
+def test_every_command_of_the_runbook_has_a_principal_that_may():
+    text = (ROOT / "docs/OPERATIONS.md").read_text()
+    commands = {" ".join(c) for c in re.findall(r"aws ([a-z0-9]+) ([a-z-]+)", text)}
+    named = {c for c in commands if not c.startswith(PLAIN)} - UNDELIVERED
+    assert named == set(ENCRYPTED), "say which key it needs, and that people may use it"
+    assert Stack().children["Alerts"].properties("UndeliveredQueue").get("KmsMasterKeyId") is None
+    people = of_operators(",".join(OPERATORS))
+    assert {key for key in ENCRYPTED.values() if key != "SecretsKey"} <= set(people)
+    written = statements("SecretsKey")["SecretsAreWritten"]
+    assert "ArnEquals" not in written["Condition"] and {"kms:GenerateDataKey", "kms:Decrypt"} <= set(written["Action"])
+    # What is put aside by the function itself has no queue that it came from.
+    assert all("--destination-arn" in line for line in text.splitlines() if "start-message-move-task" in line)
+
+
+def test_people_use_the_queues_and_tables_of_the_stack_and_restored_ones():
+    data = Stack().children["Data"]
+    people = of_operators(",".join(OPERATORS))
+    (queues,) = people["QueueKey"]
+    named = {arn.rsplit(":", 1)[1] for arn in queues["Condition"]["StringEquals"]["kms:EncryptionContext:aws:sqs:arn"]}
+    assert named == {q["Properties"]["QueueName"] for q in data.of_type("AWS::SQS::Queue").values()}
+    assert set(queues["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey"}
+    for key in ("TableKey", "AuditKey"):
+        tables = [t["Properties"] for t in data.of_type("AWS::DynamoDB::Table").values() if t["Properties"]["SSESpecification"]["KMSMasterKeyId"] == f"<Keys.Outputs.{key}Arn>"]
+        restorable = [t["TableName"] for t in tables if "PointInTimeRecoverySpecification" in t]
+        condition = people[key][0]["Condition"]["StringEquals"]
+        assert condition["kms:ViaService"] == "dynamodb.us-east-1.amazonaws.com"
+        expected = {t["TableName"] for t in tables} | {f"{name}-restored" for name in restorable}
+        assert set(condition["kms:EncryptionContext:aws:dynamodb:tableName"]) == expected
+    assert re.search(r"--target-table-name portcullis-\w+-restored\b", (ROOT / "docs/OPERATIONS.md").read_text())
+
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html: at a minimum, of whoever chooses
+# the key. ReEncrypt* and GenerateDataKey* are two each.
+OF_DYNAMODB = {
+    "kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey", "kms:CreateGrant",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "made", "set_up"), [("TableKey", "TablesAreMade", "TablesAreSetUp"), ("AuditKey", "AuditTableIsMade", "AuditTablesAreSetUp")])
+def test_whoever_makes_a_table_has_what_dynamodb_asks_for_and_reads_nothing_by_it(key, made, set_up):
+    made, set_up = statements(key)[made], statements(key)[set_up]
+    assert {"kms:DescribeKey"} | set(made["Action"]) | set(set_up["Action"]) == OF_DYNAMODB
+    assert "kms:DescribeKey" in statements(key)["Administer"]["Action"]
+    assert made["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": "true"}
+    # CloudFormation makes and changes tables; items it reads none.
+    assert set_up["Condition"]["ForAnyValue:StringEquals"] == {"aws:CalledVia": ["cloudformation.amazonaws.com"]}
+    in_use = [s for sid, s in statements(key).items() if sid in ("TablesInUse", "AuditTableInUse", "IncidentTablesInUse")]
+    names = {n for s in in_use for n in listed(s["Condition"]["StringEquals"]["kms:EncryptionContext:aws:dynamodb:tableName"])}
+    assert set(set_up["Condition"]["StringEquals"]["kms:EncryptionContext:aws:dynamodb:tableName"]) == names
+    (people,) = of_operators(",".join(OPERATORS))[key]
+    assert set(people["Action"]) == OF_DYNAMODB - {"kms:DescribeKey", "kms:CreateGrant"}, "a restored table is one that they make"
+
+
+def test_the_example_role_may_use_the_key_of_the_table_that_it_reads():
+    role = Template("infra/ai-role.yaml", Name="portcullis")
+    granted = {(action, on) for _, _, s in policies(role) if s["Effect"] == "Allow" for action in listed(s["Action"]) for on in listed(s["Resource"])}
+    assert ("dynamodb:GetItem", "<ConversationsTableArn>") in granted and ("kms:Decrypt", "<TableKeyArn>") in granted
+    named = listed(statements("TableKey")["TablesInUse"]["Condition"]["ArnEquals"]["aws:PrincipalArn"])
+    assert role.properties("Role")["RoleName"] in {arn.rsplit("/", 1)[1] for arn in named}
+    root = Stack(ExampleAiRole="true").children["AiRole"].parameters
+    assert root["TableKeyArn"] == "<Keys.Outputs.TableKeyArn>"
 
 
 def test_roles_that_reach_a_table_may_use_its_key():
