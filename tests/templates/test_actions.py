@@ -1,12 +1,13 @@
 """One role a function, with exactly what its code calls."""
 
+import json
 import re
 
 import pytest
 import yaml
 
 from sources import functions, logical, rust, strip
-from stack import ROOT, Stack, Template, files, listed, policies
+from stack import ROOT, Stack, Template, files, listed, load, policies
 
 LIST = yaml.safe_load((ROOT / "tests/templates/actions.yml").read_text())
 OFF = {
@@ -177,10 +178,54 @@ def test_a_responder_never_holds_the_stack_itself_nor_what_is_protected(function
     for pattern in protected:
         kind, owner = pattern.split("/", 1)
         kinds = ["user", "role"] if kind == "*" else [kind]
-        assert {f"arn:aws:iam::111122223333:{k}/{owner}" for k in kinds} <= set(never["Resource"]), pattern
+        # A role of `*/portcullis-*` may have a path too; the organization's, and only that, is named with its own.
+        paths = [""] if owner == "OrganizationAccountAccessRole" else ["", "*/"]
+        assert {f"arn:aws:iam::111122223333:{k}/{path}{owner}" for k in kinds for path in paths} <= set(never["Resource"]), pattern
     ours = statements.get("NeverOurFunctions", {"Effect": "Deny", "Action": []})
     assert ours["Effect"] == "Deny"
     assert set(ours["Action"]) == {a for a in grants if re.match(r"lambda:(Put|Delete)", a)}
+    ours = statements.get("NeverOurBuckets", {"Action": []})
+    assert set(ours["Action"]) == {a for a in grants if re.match(r"s3:(Put|Delete)", a)}
+    assert ours.get("Resource", "arn:aws:s3:::portcullis-*") == "arn:aws:s3:::portcullis-*"
+
+
+def test_the_organizations_role_is_never_held_whatever_its_name():
+    for child in Stack(OrganizationRole="landing/Admin").children["ResponseRoles"].of_type("AWS::IAM::Role").values():
+        (never,) = [s for p in child["Properties"]["Policies"] for s in p["PolicyDocument"]["Statement"] if s["Sid"] == "NeverOurselvesNorTheBreakGlass"]
+        assert "arn:aws:iam::111122223333:role/landing/Admin" in never["Resource"]
+
+
+def test_instances_are_protected_and_groups_of_its_own_changed_and_nothing_else():
+    """The conditions are what the requests carry: shared/aws/src/response/ec2."""
+    template, name = role("guardduty-responder")
+    allowed = [s for owner, _, s in policies(template) if owner == name and s["Effect"] == "Allow"]
+
+    def conditions(action):
+        return [s.get("Condition") for s in allowed if action in listed(s["Action"])]
+
+    assert conditions("ec2:ModifyInstanceAttribute") == [{"Null": {"ec2:Attribute/DisableApiTermination": "false"}}]
+    sent = re.findall(r'"ec2:ModifyInstanceAttribute"|"(\w+)\.Value"', rust("shared/aws/src/response/ec2/instances.rs"))
+    assert {attribute for attribute in sent if attribute} == {"DisableApiTermination"}
+    source = rust("shared/aws/src/response/ec2/groups.rs")
+    key, value = (re.search(rf'const {c}: &str = "([^"]+)"', source)[1] for c in ("TAG", "TAG_VALUE"))
+    for verb in ("Authorize", "Revoke"):
+        for way in ("Ingress", "Egress"):
+            assert conditions(f"ec2:{verb}SecurityGroup{way}") == [{"StringEquals": {f"aws:ResourceTag/{key}": value}}]
+    on = {r.rsplit(":", 1)[1]: s.get("Condition") for s in allowed if "ec2:CreateSecurityGroup" in listed(s["Action"]) for r in listed(s["Resource"])}
+    assert on == {"vpc/*": None, "security-group/*": {"StringEquals": {f"aws:RequestTag/{key}": value}}}
+
+
+@pytest.mark.parametrize("name", ["infra/roles.yaml", "infra/response-roles.yaml", "infra/ai-role.yaml"])
+def test_the_policies_of_a_role_fit(name):
+    """IAM: all inline policies of a role in 10 240 characters, white space apart."""
+    long = {"Name": "p" * 20}
+    on = {"AttachVpc": "true", "KmsSigning": "true", "ApiKeys": "required"} if name == "infra/roles.yaml" else {}
+    on = {"BlockLists": "regional"} if name == "infra/response-roles.yaml" else on
+    arns = {key: "arn:aws:service:ap-southeast-1:111122223333:table/pppppppppppppppppppp-long-names" for key in load(name)["Parameters"] if key.endswith("Arn")}
+    sizes = {}
+    for owner, _, statement in policies(Template(name, **long | arns | on)):
+        sizes[owner] = sizes.get(owner, 200) + len(re.sub(r"\s", "", json.dumps(statement))) + 1
+    assert max(sizes.values()) <= 10_240, sizes
 
 
 def test_only_the_function_that_releases_may_undo_and_touch_more_than_users_roles_and_lists():
@@ -197,7 +242,8 @@ def test_tags_are_put_on_for_evidence_alone():
     template, name = role("guardduty-responder")
     statements = {s["Sid"]: s for owner, _, s in policies(template) if owner == name}
     tagging = {sid for sid, s in statements.items() if "ec2:CreateTags" in listed(s["Action"])}
-    assert tagging == {"MarkInstances", "MarkEvidence"}
+    assert tagging == {"MarkInstances", "MarkEvidence", "MarkIsolationGroups"}
+    assert statements["MarkIsolationGroups"]["Condition"] == {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}}
     condition = statements["MarkInstances"]["Condition"]
     assert condition["ForAllValues:StringLike"] == {"aws:TagKeys": ["portcullis:evidence:*"]}
     assert 'format!("portcullis:evidence:{incident}")' in rust("shared/response/src/change.rs")

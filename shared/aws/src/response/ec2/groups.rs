@@ -28,8 +28,13 @@ impl SecurityGroups for AwsAccount {
     }
 
     async fn create_group(&self, vpc: &str, name: &str) -> PortResult<()> {
-        let form =
-            Form::default().with("GroupName", name).with("GroupDescription", DESCRIPTION).with("VpcId", vpc);
+        let form = Form::default()
+            .with("GroupName", name)
+            .with("GroupDescription", DESCRIPTION)
+            .with("VpcId", vpc)
+            .with("TagSpecification.1.ResourceType", "security-group")
+            .with("TagSpecification.1.Tag.1.Key", TAG)
+            .with("TagSpecification.1.Tag.1.Value", TAG_VALUE);
         self.ec2.write("ec2:CreateSecurityGroup", &form, &["InvalidGroup.Duplicate"]).await
     }
 
@@ -121,3 +126,7 @@ const FIRST: &str = "IpPermissions.1";
 const PEERS: &[(&str, &str)] =
     &[("ipRanges", "cidrIp"), ("ipv6Ranges", "cidrIpv6"), ("prefixListIds", "prefixListId")];
 const DESCRIPTION: &str = "Portcullis incident response";
+/// The function's role may change the rules of groups with this tag alone (infra/response-roles.yaml), and may put it on
+/// none that it does not make.
+const TAG: &str = "portcullis:isolation";
+const TAG_VALUE: &str = "true";

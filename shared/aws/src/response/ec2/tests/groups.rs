@@ -50,13 +50,15 @@ async fn an_answer_that_ends_anywhere_before_its_end_is_no_group_with_fewer_rule
 }
 
 #[tokio::test]
-async fn a_group_is_made_once_and_making_it_again_is_no_error() {
+async fn a_group_is_made_once_with_its_tag_and_making_it_again_is_no_error() {
     let made = "<CreateSecurityGroupResponse><return>true</return><groupId>sg-1</groupId></CreateSecurityGroupResponse>";
     let (account, client) = recorded(&[(200, made), (400, &ec2_error("InvalidGroup.Duplicate"))]);
     assert_eq!(account.create_group("vpc-1", "portcullis-isolated").await, Ok(()));
     assert_eq!(account.create_group("vpc-1", "portcullis-isolated").await, Ok(()));
     let request = "Action=CreateSecurityGroup&Version=2016-11-15&GroupName=portcullis-isolated\
-                   &GroupDescription=Portcullis%20incident%20response&VpcId=vpc-1";
+                   &GroupDescription=Portcullis%20incident%20response&VpcId=vpc-1\
+                   &TagSpecification.1.ResourceType=security-group\
+                   &TagSpecification.1.Tag.1.Key=portcullis%3Aisolation&TagSpecification.1.Tag.1.Value=true";
     assert_eq!(sent(&client), [request, request]);
 }
 
