@@ -45,11 +45,13 @@ def arguments():
 def bill(prices, usage, rate, on):
     """Part → USD a month."""
     each, monthly, gigabyte = prices["each"], prices["monthly"], prices["gigabyte"]
-    message, read, calls = usage["message"], usage["read"], usage["calls_a_message"]
+    message, calls = usage["message"], usage["calls_a_message"]
     messages = rate * MINUTES
     reads = messages * usage["reads_a_message"]
+    read = reading(usage, rate / 60 * usage["reads_a_message"])
     requests = messages + reads
     containers = containers_of(usage, rate)
+    kept_log = gigabyte["log_in"] + gigabyte["log_month"] * usage["log_months"]
 
     def lambdas():
         consumed = messages / message["batch"]
@@ -68,10 +70,16 @@ def bill(prices, usage, rate, on):
         milliseconds = {"cloudtrail-responder": judged, "guardduty-responder": kept}
         size = sum(ms / 1000 * usage["memory_mb"][f] / 1024 for f, ms in milliseconds.items()) * each["lambda_gb_second"]
         calls = events + what["audits_a_month"] + what["upkeeps_a_month"]
-        # The audit reads and writes each region's progress; upkeep asks both indexes.
-        units = what["audits_a_month"] * 2 * (each["dynamodb_read_unit"] + each["dynamodb_write_unit"] * 2)
-        units += what["upkeeps_a_month"] * 2 * each["dynamodb_read_unit"]
-        return size + calls * each["lambda_request"] + units
+        progress = what["audit_calls"]
+        units = what["audits_a_month"] * (
+            progress["get"] * each["dynamodb_read_unit"] + progress["put"] * each["dynamodb_write_unit"]
+        )
+        # Indexes are read as they happen to be: half a unit.
+        units += what["upkeeps_a_month"] * what["upkeep_calls"]["query"] * each["dynamodb_read_unit"] / 2
+        lines = usage["log_bytes"]
+        written = (events + what["audits_a_month"]) * lines["cloudtrail-responder"]
+        written += what["upkeeps_a_month"] * lines["guardduty-responder"]
+        return size + calls * each["lambda_request"] + units + written / GB * kept_log
 
     def queue():
         # Sent, received and deleted in batches; empty receives of an idle queue.
@@ -85,8 +93,9 @@ def bill(prices, usage, rate, on):
         writes = messages * (calls["records_put"] * units + calls["subject_keys_put"]) + reads * (
             (0 if on["cache"] else read["limits_update"]) + read["audit_put"] * whole(read["audit_bytes"], 1024)
         )
+        page = whole(read["page_records"] * message["record_bytes"], 4096)
         units_read = messages * (calls["subject_keys_get"] + calls["subject_keys_query"]) + reads * (
-            read["conversations_query"] * read["query_units"] + read["subject_keys_get"]
+            read["conversations_query"] * page + read["subject_keys_get"] + read["tokens_read"]
         )
         stored = messages * message["kept_days"] / DAYS * message["record_bytes"] * 2 / GB
         return (
@@ -105,10 +114,11 @@ def bill(prices, usage, rate, on):
 
     def logs():
         size = usage["log_bytes"]
-        written = messages * (size["webhook"] + size["pii"] + size["access"]) + reads * (size["access"] + size["authorizer"])
+        written = messages * (size["webhook"] + size["pii"] / message["batch"] + size["access"])
+        written += reads * (size["access"] + size["authorizer"] + size["pii-read"])
         if on["waf"]:
             written += requests * size["waf"]
-        return written / GB * (gigabyte["log_in"] + gigabyte["log_month"] * usage["log_months"])
+        return written / GB * kept_log
 
     def waf():
         return monthly["waf_acl"] + 9 * monthly["waf_rule"] + requests * each["waf_request"]
@@ -137,6 +147,12 @@ def bill(prices, usage, rate, on):
         + usage["config_evaluations_a_month"] * each["config_evaluation"] if on["config"] else 0,
     }  # fmt: skip
     return {part: cost for part, cost in parts.items() if cost}
+
+
+def reading(usage, reads_a_second):
+    """What a read is, at that pace."""
+    read = usage["read"]
+    return read | read["often" if reads_a_second >= read["often_from"] else "rarely"]
 
 
 def containers_of(usage, rate):

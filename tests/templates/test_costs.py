@@ -1,5 +1,6 @@
 """The costs that are told are those that are computed, from numbers that the templates have."""
 
+import copy
 import subprocess
 import sys
 
@@ -59,3 +60,36 @@ def test_a_dearer_price_makes_a_dearer_bill():
             for name in prices:
                 dearer = {**PRICES, part: {**prices, name: float(prices[name]) * 2}}
                 assert sum(costs.bill(dearer, USAGE, 100, on).values()) > before, name
+
+
+def figures(part, path=()):
+    """Path of every number in there."""
+    for name, value in part.items():
+        yield from figures(value, (*path, name)) if isinstance(value, dict) else [(*path, name)]
+
+
+# Where a figure holds from, what the recorder answers, what is not asked for at all.
+NOT_IN_THE_BILL = {("read", "often_from"), ("response", "audit_pages"), ("calls_a_message", "subject_keys_query")}
+MEASURED = {part: USAGE[part] for part in ("message", "calls_a_message", "read", "log_bytes", "response")}
+
+
+@pytest.mark.parametrize("path", sorted(set(figures(MEASURED)) - NOT_IN_THE_BILL), ids=".".join)
+def test_every_figure_that_is_measured_is_in_the_bill(path):
+    sys.path.insert(0, str(ROOT / "scripts"))
+    import costs
+
+    on = {**dict.fromkeys(costs.DEFAULTS, True), "cache": False}
+    more = copy.deepcopy(USAGE)
+    part = more
+    for name in path[:-1]:
+        part = part[name]
+    part[path[-1]] *= 2
+    # A few messages, and many: reads are rare or frequent.
+    changed = [costs.bill(PRICES, more, rate, on) != costs.bill(PRICES, USAGE, rate, on) for rate in (1, 10_000)]
+    assert any(changed), path
+
+
+def test_answer_times_are_times_of_a_network():
+    assert USAGE["answer_ms"]["others"]
+    for service, milliseconds in USAGE["answer_ms"].items():
+        assert 1 <= milliseconds <= 1000, service
