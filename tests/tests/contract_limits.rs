@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::{
@@ -13,6 +14,7 @@ use portcullis_lambda::SystemClock;
 use portcullis_limit::{Ask, LimitStore, LimitsPlace, MemoryLimits, StoreError};
 use portcullis_local::EnvSecrets;
 use portcullis_redis::{Redis, RedisError, RedisLimits, RedisSettings};
+use portcullis_secrets::{SecretError, SecretSource, SecretVersions};
 use portcullis_tests::contract::{fresh, limits::suite};
 use portcullis_tests::emulators::{Emulator, RedisServer};
 
@@ -83,13 +85,13 @@ async fn functions_take_the_store_that_their_settings_name() {
     let server = RedisServer::start();
     let mut admin = admin(&server).await;
     let _: redis::Value = command(&mut admin, &["CONFIG", "SET", "requirepass", "hunter2"]).await;
-    let secrets = EnvSecrets::from_pairs("S_", vec![("S_REDIS".to_owned(), "hunter2".to_owned())]);
+    let secrets = || EnvSecrets::from_pairs("S_", vec![("S_REDIS".to_owned(), "hunter2".to_owned())]);
     let sdk = SdkConfig::builder().build();
     let here = format!("redis://127.0.0.1:{}", server.port());
     let store = async |address: &str, secret: Option<&str>| {
         let secret = secret.map(str::to_owned);
         let place = LimitsPlace::Redis { address: address.to_owned(), user: None, secret };
-        limit_store(&sdk, &secrets, place, PATIENCE).await
+        limit_store(&sdk, secrets(), place, PATIENCE).await
     };
     let stores = [store(&here, Some("redis")).await.unwrap(), store(&here, Some("redis")).await.unwrap()];
     suite(&stores, now()).await;
@@ -107,9 +109,46 @@ async fn functions_take_the_store_that_their_settings_name() {
     let config = Emulator::ministack().account().config().await;
     table(&config).await;
     let place = LimitsPlace::Table(TABLE.to_owned());
-    let dynamo = limit_store(&config, &secrets, place, PATIENCE).await.unwrap();
+    let dynamo = limit_store(&config, secrets(), place, PATIENCE).await.unwrap();
     assert_eq!(dynamo.take("b", &ask("10/m", 1, now())).await.map(|taken| taken.granted), Ok(1));
     assert!(dynamodb_item(&config, "b").await.is_some());
+}
+
+/// A keeper of secrets that answers what it is told to.
+#[derive(Clone, Default)]
+struct Keeper(Arc<Mutex<Option<&'static str>>>);
+
+impl SecretSource for Keeper {
+    async fn fetch(&self, _: &str) -> Result<SecretVersions, SecretError> {
+        let told = self.0.lock().unwrap().ok_or(SecretError::Unavailable)?;
+        Ok(SecretVersions { current: SecretString::from(told), previous: None })
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_is_not_to_be_had_or_was_changed_is_asked_for_again() {
+    let server = RedisServer::start();
+    let mut admin = admin(&server).await;
+    let _: redis::Value = command(&mut admin, &["CONFIG", "SET", "requirepass", "first"]).await;
+    let keeper = Keeper::default();
+    let address = format!("redis://127.0.0.1:{}", server.port());
+    let place = LimitsPlace::Redis { address, user: None, secret: Some("redis".to_owned()) };
+    let sdk = SdkConfig::builder().build();
+    let store = limit_store(&sdk, keeper.clone(), place, PATIENCE).await.unwrap();
+    let take = async || store.take("b", &ask("10/m", 1, now())).await.map(|taken| taken.granted);
+    assert_eq!(take().await, Err(StoreError::Unavailable), "while nobody says the password");
+    *keeper.0.lock().unwrap() = Some("first");
+    assert_eq!(take().await, Ok(1), "once somebody does");
+
+    let _: redis::Value = command(&mut admin, &["CONFIG", "SET", "requirepass", "second"]).await;
+    assert_eq!(take().await, Ok(1), "a connection stays what it is");
+    let kill = async |admin: &mut _| {
+        let _: redis::Value = command(admin, &["CLIENT", "KILL", "TYPE", "normal"]).await;
+    };
+    kill(&mut admin).await;
+    assert_eq!(take().await, Err(StoreError::Refused), "the keeper does not know of it yet");
+    *keeper.0.lock().unwrap() = Some("second");
+    assert_eq!(take().await, Ok(1), "a new connection with the new one");
 }
 
 #[tokio::test]

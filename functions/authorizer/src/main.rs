@@ -53,7 +53,7 @@ async fn main() -> Result<(), BoxError> {
     let own_freshness = if ring { CachePolicy::RING } else { CachePolicy::default() };
     let limits = LimiterSettings { on_store_failure: config.limits.on_failure, ..LimiterSettings::default() };
     let secrets = SecretsManager::new(&sdk);
-    let store = limit_store(&sdk, &secrets, config.limits.place, STORE).await?;
+    let store = limit_store(&sdk, SecretsManager::new(&sdk), config.limits.place, STORE).await?;
     let secrets = CachedSecrets::new(secrets, SystemClock, CacheSettings::default());
     let parts = Parts::<Aws> {
         verifier: CachedVerifier::new(

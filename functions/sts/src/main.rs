@@ -87,7 +87,7 @@ async fn main() -> Result<(), BoxError> {
             config.settings.leeway_seconds,
         )?,
         limiter: LeasedLimiter::new(
-            limit_store(&sdk, &secrets, config.limits.place, STORE_TIMEOUT).await?,
+            limit_store(&sdk, SecretsManager::new(&sdk), config.limits.place, STORE_TIMEOUT).await?,
             SystemClock,
             limits,
         ),

@@ -1,10 +1,12 @@
 //! The store of limits that the settings of a function name.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use portcullis_base::SecretString;
 use portcullis_limit::{EitherLimits, LimitsPlace};
-use portcullis_redis::{Redis, RedisError, RedisLimits, RedisSettings};
+use portcullis_redis::{PasswordSource, Redis, RedisError, RedisLimits, RedisSettings};
 use portcullis_secrets::{SecretError, SecretSource};
 
 use crate::DynamoLimits;
@@ -24,13 +26,14 @@ pub enum LimitsError {
 }
 
 /// The store at that place, with so much time for a call. It calls neither DynamoDB nor Redis yet; for Redis it fetches the
-/// password where there is one. A password that changed is known to new containers: keep the old one good for a while.
+/// password where there is one. While the keeper of secrets does not answer, a store without its password is one that does
+/// not answer: what then becomes of requests is the limiter's to decide. A password that the server refuses is fetched anew.
 ///
 /// # Errors
-/// When the address is none, or the password is not to be had.
+/// When the address is none, or there is no such secret for this function.
 pub async fn limit_store(
     sdk: &SdkConfig,
-    secrets: &impl SecretSource,
+    secrets: impl SecretSource + 'static,
     place: LimitsPlace,
     timeout: Duration,
 ) -> Result<FunctionLimits, LimitsError> {
@@ -42,8 +45,28 @@ pub async fn limit_store(
     };
     let settings = RedisSettings::new(&address)?.with_timeout(timeout);
     let settings = match secret {
-        Some(name) => settings.with_credentials(user, secrets.fetch(&name).await?.current),
+        Some(name) => {
+            let first = match secrets.fetch(&name).await {
+                Ok(versions) => Some(versions.current),
+                Err(SecretError::Unavailable) => None,
+                Err(error) => return Err(error.into()),
+            };
+            settings.with_password_of(user, first, password_of(secrets, name))
+        }
         None => settings,
     };
     Ok(EitherLimits::Right(RedisLimits::new(Redis::new(&settings)?)))
+}
+
+fn password_of(secrets: impl SecretSource + 'static, name: String) -> PasswordSource {
+    let secrets = Arc::new((secrets, name));
+    Arc::new(move || {
+        let secrets = Arc::clone(&secrets);
+        Box::pin(async move { current(&secrets.0, &secrets.1).await })
+    })
+}
+
+async fn current(secrets: &impl SecretSource, name: &str) -> Option<SecretString> {
+    let fetched = secrets.fetch(name).await;
+    fetched.inspect_err(|error| tracing::error!(%error, "no password of redis")).ok().map(|all| all.current)
 }

@@ -3,16 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_lock::Mutex;
-use portcullis_base::ExposeSecret;
+use portcullis_base::{ExposeSecret, SecretString};
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue,
     IntoConnectionInfo, RedisConnectionInfo, Script, ServerErrorKind, TlsCertificates, ToRedisArgs,
 };
 
+use crate::settings::Password;
 use crate::{RedisError, RedisSettings};
 
 /// A server, and the connection to it that all who hold a clone share.
@@ -22,8 +22,8 @@ pub struct Redis {
 }
 
 struct Inner {
-    client: Client,
-    timeout: Duration,
+    settings: RedisSettings,
+    password: Mutex<Password>,
     connection: Mutex<Option<Numbered>>,
     /// How many connections were made.
     made: AtomicU64,
@@ -53,10 +53,10 @@ impl Redis {
     /// # Errors
     /// When the CA certificates cannot be read.
     pub fn new(settings: &RedisSettings) -> Result<Self, RedisError> {
-        let client = client(settings)?;
+        client(settings, None)?;
         let inner = Inner {
-            client,
-            timeout: settings.timeout,
+            settings: settings.clone(),
+            password: Mutex::new(settings.password.clone()),
             connection: Mutex::new(None),
             made: AtomicU64::new(0),
         };
@@ -80,7 +80,7 @@ impl Redis {
                 answer => answer,
             }
         };
-        match tokio::time::timeout(self.inner.timeout, call).await {
+        match tokio::time::timeout(self.inner.settings.timeout, call).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err((error, _))) => Err(failure_of(&error)),
             Err(_) => {
@@ -129,15 +129,48 @@ impl Redis {
             return Ok(known.clone());
         }
         *slot = None;
-        // The caller's time bounds the whole: these only keep the driver from bounding it more tightly.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.inner.timeout))
-            .set_response_timeout(Some(self.inner.timeout));
-        let connection = self.inner.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let connection = match self.connect().await {
+            Err(error) if error.kind() == ErrorKind::AuthenticationFailed && self.forget_password().await => {
+                self.connect().await?
+            }
+            connected => connected?,
+        };
         let number = self.inner.made.fetch_add(1, Ordering::Relaxed);
         let made = Numbered { number, connection };
         *slot = Some(made.clone());
         Ok(made)
+    }
+
+    async fn connect(&self) -> redis::RedisResult<MultiplexedConnection> {
+        let Inner { settings, .. } = &*self.inner;
+        let password = self.password().await?;
+        let client = client(settings, password.as_ref());
+        let client = client.map_err(|_| (ErrorKind::InvalidClientConfig, "the address or the CA"))?;
+        // The caller's time bounds the whole: these only keep the driver from bounding it more tightly.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(settings.timeout))
+            .set_response_timeout(Some(settings.timeout));
+        client.get_multiplexed_async_connection_with_config(&config).await
+    }
+
+    async fn password(&self) -> redis::RedisResult<Option<SecretString>> {
+        let mut password = self.inner.password.lock().await;
+        match &mut *password {
+            Password::None => Ok(None),
+            Password::Known(known) | Password::Kept(Some(known), _) => Ok(Some(known.clone())),
+            Password::Kept(known, source) => {
+                *known = source().await;
+                known.clone().map(Some).ok_or_else(|| (ErrorKind::Io, "the password is not to be had").into())
+            }
+        }
+    }
+
+    /// Whether there may be another one.
+    async fn forget_password(&self) -> bool {
+        match &mut *self.inner.password.lock().await {
+            Password::None | Password::Known(_) => false,
+            Password::Kept(known, _) => known.take().is_some(),
+        }
     }
 
     /// Forgets a connection, unless another has taken its place.
@@ -152,11 +185,11 @@ impl Redis {
 /// Shows neither address nor password.
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redis").field("timeout", &self.inner.timeout).finish_non_exhaustive()
+        f.debug_struct("Redis").field("timeout", &self.inner.settings.timeout).finish_non_exhaustive()
     }
 }
 
-fn client(settings: &RedisSettings) -> Result<Client, RedisError> {
+fn client(settings: &RedisSettings, password: Option<&SecretString>) -> Result<Client, RedisError> {
     let (host, port) = (settings.host.clone(), settings.port);
     let address = if settings.tls {
         ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
@@ -167,7 +200,7 @@ fn client(settings: &RedisSettings) -> Result<Client, RedisError> {
     if let Some(user) = &settings.user {
         identity = identity.set_username(user);
     }
-    if let Some(password) = &settings.password {
+    if let Some(password) = password {
         identity = identity.set_password(password.expose_secret());
     }
     let info = address.into_connection_info().map_err(|_| RedisError::Address)?.set_redis_settings(identity);

@@ -12,4 +12,4 @@ mod settings;
 pub use audit::{RedisAudit, RedisAuditSettings};
 pub use connection::Redis;
 pub use limits::RedisLimits;
-pub use settings::{RedisError, RedisSettings};
+pub use settings::{PasswordSource, RedisError, RedisSettings};

@@ -1,6 +1,9 @@
 //! Where Redis is and who we are to it.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_base::SecretString;
@@ -14,9 +17,31 @@ pub struct RedisSettings {
     pub(crate) tls: bool,
     pub(crate) database: u32,
     pub(crate) user: Option<String>,
-    pub(crate) password: Option<SecretString>,
+    pub(crate) password: Password,
     pub(crate) ca_pem: Option<Vec<u8>>,
     pub(crate) timeout: Duration,
+}
+
+/// Asks for a password that is kept elsewhere; `None` where it is not to be had now.
+pub type PasswordSource =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Option<SecretString>> + Send>> + Send + Sync>;
+
+#[derive(Clone)]
+pub(crate) enum Password {
+    None,
+    Known(SecretString),
+    /// The one that was last known, and where it comes from.
+    Kept(Option<SecretString>, PasswordSource),
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Known(_) => "known",
+            Self::Kept(..) => "kept elsewhere",
+        })
+    }
 }
 
 /// Settings that cannot be used.
@@ -53,7 +78,7 @@ impl RedisSettings {
             tls,
             database: database_of(&url)?,
             user: None,
-            password: None,
+            password: Password::None,
             ca_pem: None,
             timeout: Duration::from_millis(250),
         })
@@ -62,7 +87,19 @@ impl RedisSettings {
     /// Authenticates as a user (`default` if none is named) with a password.
     #[must_use]
     pub fn with_credentials(self, user: Option<String>, password: SecretString) -> Self {
-        Self { user, password: Some(password), ..self }
+        Self { user, password: Password::Known(password), ..self }
+    }
+
+    /// Authenticates with a password that is kept elsewhere: `known` at first, if there is one; the source is asked where there
+    /// is none, and when the server refuses the one that is known, as after a rotation.
+    #[must_use]
+    pub fn with_password_of(
+        self,
+        user: Option<String>,
+        known: Option<SecretString>,
+        source: PasswordSource,
+    ) -> Self {
+        Self { user, password: Password::Kept(known, source), ..self }
     }
 
     /// Trusts only these CA certificates (PEM, one or more) in place of the system's.
