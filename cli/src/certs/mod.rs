@@ -34,10 +34,12 @@ pub(crate) enum Command {
     /// Revoke a service's certificates, or one by its serial number, and sign a new revocation list (crl.pem, in ca/ and in
     /// every service's folder).
     ///
-    /// Servers that read crl.pem hear of it: those of portcullis-client at once, for new connections. API Gateway and the
-    /// functions behind it do NOT: a truststore has no revocation list, and there the certificate stays good until it ends.
-    /// For them: take `tls_client_auth` (and the SPIFFE id) out of the identity, deploy, revoke its tokens; then put the
-    /// certificates of a new CA into the truststore. docs/OPERATIONS.md, "A certificate's key is lost".
+    /// Servers that read crl.pem hear of it: those of portcullis-client at once, for new connections. Said again, it signs
+    /// the list and writes it to every folder once more: do so after a failure. API Gateway and the functions behind it do
+    /// not hear of it: a truststore has no revocation list. Tell the functions FIRST, by
+    /// `portcullis token revoke --certificate FILE --url URL`: they refuse the certificate, and the tokens that are bound to
+    /// it, within seconds. To shut it out of the connection itself, put the certificates of a new CA into the truststore.
+    /// docs/OPERATIONS.md, "A certificate's key is lost".
     Revoke(Revoke),
     /// List all certificates: valid, renew-soon (a third of the life is left), superseded, expired, revoked.
     List(Folder),

@@ -119,9 +119,10 @@ impl<C: Clock> Authority<C> {
             &folder.path().join(CERTIFICATE),
             files::read(&self.folder().join(CERTIFICATE))?.as_bytes(),
         )?;
-        self.record(&mut index, &issuer, &leaves)?;
-        files::write(&folder.path().join(CRL), files::read(&self.folder().join(CRL))?.as_bytes())?;
+        let crl = self.record(&mut index, &issuer, &leaves)?;
+        files::write(&folder.path().join(CRL), crl.as_bytes())?;
         folder.finish()?;
+        self.deliver(&index, &crl)?;
         Ok(leaves.into_iter().map(|leaf| leaf.entry).collect())
     }
 
@@ -138,19 +139,22 @@ impl<C: Clock> Authority<C> {
         let (dns, ips) = (old.dns.clone(), old.ips.clone());
         let leaves = self.leaves(&index, &issuer, service, &dns, &ips, days)?;
         // Known before they are used: what is not in the index could not be revoked.
-        self.record(&mut index, &issuer, &leaves)?;
+        let crl = self.record(&mut index, &issuer, &leaves)?;
         let folder = self.root.join(service.short());
         for leaf in &leaves {
             // Between key and certificate a reader sees a pair that does not fit, keeps its old one, and looks again.
             leaf.write(&folder)?;
         }
+        self.deliver(&index, &crl)?;
         Ok(leaves.into_iter().map(|leaf| leaf.entry).collect())
     }
 
-    /// Revokes certificates and signs a new revocation list.
+    /// Revokes certificates, signs a new revocation list and writes it to every folder. So it does where all is revoked
+    /// already: an earlier command may have failed before the list was everywhere.
     ///
     /// # Errors
-    /// When nothing is known by that name, or all of it is revoked or over.
+    /// When nothing is known by that name, or all of it is revoked or over; [`CertsError::Undelivered`] when the list could
+    /// not be written to every folder.
     pub fn revoke(&self, which: &Which, reason: RevocationReason) -> Result<Vec<Entry>, CertsError> {
         let _turn = self.turn()?;
         let (mut index, issuer) = self.open()?;
@@ -168,10 +172,11 @@ impl<C: Clock> Authority<C> {
             entry.revoked = Some(Revoked { at: now, reason });
             revoked.push(entry.clone());
         }
+        let crl = self.record(&mut index, &issuer, &[])?;
+        self.deliver(&index, &crl)?;
         if revoked.is_empty() {
             return Err(CertsError::AlreadyRevoked(which.to_string()));
         }
-        self.record(&mut index, &issuer, &[])?;
         Ok(revoked)
     }
 
@@ -227,22 +232,26 @@ impl<C: Clock> Authority<C> {
         Purpose::BOTH.into_iter().map(leaf).collect()
     }
 
-    /// Writes the index, then the revocation list that follows from it: a crash in between is healed by the next command.
+    /// Writes the index, and signs the revocation list that follows from it.
     fn record(
         &self,
         index: &mut Index,
         issuer: &Issuer<'static, Key>,
         leaves: &[Leaf],
-    ) -> Result<(), CertsError> {
+    ) -> Result<String, CertsError> {
         index.crl_number += 1;
         index.certificates.extend(leaves.iter().map(|leaf| leaf.entry.clone()));
         let crl = self.crl(index, issuer)?;
         files::write(&self.folder().join(INDEX), &index.to_json()?)?;
-        files::write(&self.folder().join(CRL), crl.as_bytes())?;
-        for folder in self.service_folders(index) {
-            files::write(&folder.join(CRL), crl.as_bytes())?;
-        }
-        Ok(())
+        Ok(crl)
+    }
+
+    /// Writes the list wherever it can be written: that one folder fails keeps no other server in the dark.
+    fn deliver(&self, index: &Index, crl: &str) -> Result<(), CertsError> {
+        let folders = std::iter::once(self.folder()).chain(self.service_folders(index));
+        let failed = |folder: PathBuf| files::write(&folder.join(CRL), crl.as_bytes()).err();
+        let failures: Vec<_> = folders.filter_map(failed).collect();
+        if failures.is_empty() { Ok(()) } else { Err(CertsError::Undelivered(failures)) }
     }
 
     fn crl(&self, index: &Index, issuer: &Issuer<'static, Key>) -> Result<String, CertsError> {

@@ -15,8 +15,8 @@ pub enum CertsError {
     /// No certificate is known by that name or serial number.
     #[error("no certificate of {0} is known")]
     Unknown(String),
-    /// All that was named is revoked already.
-    #[error("{0} is revoked already")]
+    /// All that was named is revoked already. The list that says so was written to every folder again.
+    #[error("{0} is revoked already (the revocation list was written again to every folder)")]
     AlreadyRevoked(String),
     /// The CA may not certify this name: it says so itself, and every verifier would refuse.
     #[error("the certificate authority may not certify {0}")]
@@ -44,6 +44,14 @@ pub enum CertsError {
         /// Why.
         source: io::Error,
     },
+    /// What was asked for is done, but the revocation list could not be written to some folders, for these reasons. Servers
+    /// that read it there go on with the old one.
+    #[error("the revocation list is not everywhere: servers with an old one go on taking what is revoked; mend this and say the command again: {}", all(.0))]
+    Undelivered(Vec<CertsError>),
+}
+
+fn all(errors: &[CertsError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl CertsError {

@@ -258,7 +258,7 @@ fn revocation_is_listed_everywhere_until_the_certificate_is_over() {
     );
     let serials: BTreeSet<_> = a.iter().map(|entry| entry.serial.to_string()).collect();
     for folder in ["ca", "a", "b"] {
-        assert_eq!(bench.crl(folder), (5, serials.clone()), "{folder}");
+        assert_eq!(bench.crl(folder), (6, serials.clone()), "{folder}");
     }
     let expected = [Status::Revoked, Status::Revoked, Status::Valid, Status::Valid];
     assert_eq!(bench.statuses(), expected);
@@ -268,6 +268,80 @@ fn revocation_is_listed_everywhere_until_the_certificate_is_over() {
     bench.later(90);
     bench.authority.renew(&service("b"), Days::default()).unwrap();
     assert!(bench.crl("b").1.is_empty(), "what is over need not be listed");
+}
+
+/// A crl.pem that is a folder cannot be replaced, whoever runs the test.
+fn block(bench: &Bench, folder: &str) {
+    let path = bench.path(folder).join("crl.pem");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+}
+
+fn unblock(bench: &Bench, folder: &str) {
+    fs::remove_dir(bench.path(folder).join("crl.pem")).unwrap();
+}
+
+#[test]
+fn one_folder_that_cannot_be_written_keeps_no_other_server_in_the_dark() {
+    for blocked in ["ca", "a", "b"] {
+        let bench = Bench::new();
+        let revoked = Which::Service(service("c"));
+        for name in ["a", "b", "c"] {
+            bench.issue(name);
+        }
+        block(&bench, blocked);
+        for attempt in ["first", "said again"] {
+            let told = bench.authority.revoke(&revoked, RevocationReason::KeyCompromise).unwrap_err();
+            assert!(matches!(&told, CertsError::Undelivered(failures) if failures.len() == 1), "{told}");
+            let path = bench.path(blocked).join("crl.pem").display().to_string();
+            assert!(told.to_string().contains(&path), "{attempt}: {told}");
+        }
+        for folder in ["ca", "a", "b", "c"].into_iter().filter(|folder| *folder != blocked) {
+            assert_eq!(bench.crl(folder).1.len(), 2, "{folder} without {blocked}");
+        }
+        unblock(&bench, blocked);
+        let told = bench.authority.revoke(&revoked, RevocationReason::KeyCompromise).unwrap_err();
+        assert!(matches!(told, CertsError::AlreadyRevoked(_)), "{told}");
+        assert_eq!(bench.crl(blocked), bench.crl("c"), "said again, it reaches the folder that was mended");
+    }
+}
+
+#[test]
+fn a_crash_before_the_lists_is_healed_by_saying_the_command_again() {
+    let bench = Bench::new();
+    let entries = bench.issue("a");
+    bench.issue("b");
+    // The index of the moment after, the lists of the moment before.
+    let lists = ["ca", "a", "b"].map(|folder| bench.path(folder).join("crl.pem"));
+    let before = lists.each_ref().map(|path| fs::read(path).unwrap());
+    let which = Which::Serial(entries[1].serial);
+    bench.authority.revoke(&which, RevocationReason::KeyCompromise).unwrap();
+    for (path, contents) in lists.iter().zip(before) {
+        fs::write(path, contents).unwrap();
+    }
+    assert!(bench.crl("b").1.is_empty());
+    bench.authority.revoke(&which, RevocationReason::KeyCompromise).unwrap_err();
+    for folder in ["ca", "a", "b"] {
+        assert_eq!(bench.crl(folder).1, BTreeSet::from([entries[1].serial.to_string()]), "{folder}");
+    }
+}
+
+#[test]
+fn a_list_that_cannot_be_written_elsewhere_keeps_nobody_from_certificates() {
+    let bench = Bench::new();
+    let old = bench.issue("a");
+    bench.issue("b");
+    block(&bench, "b");
+    let (other, mine) = (service("c"), service("a"));
+    let told = bench.authority.issue(&other, &[], &[], Days::default()).unwrap_err();
+    assert!(matches!(told, CertsError::Undelivered(_)), "{told}");
+    assert_eq!(bench.crl("c"), bench.crl("ca"), "it was issued");
+    let told = bench.authority.renew(&mine, Days::default()).unwrap_err();
+    assert!(matches!(told, CertsError::Undelivered(_)), "{told}");
+    let written = pem(&bench.path("a/server.crt"));
+    let (_, certificate) = x509_parser::parse_x509_certificate(&written.contents).unwrap();
+    let serial = hex::encode(certificate.serial.to_bytes_be());
+    assert_ne!(serial, old[0].serial.to_string(), "it was renewed");
 }
 
 #[test]
