@@ -30,6 +30,9 @@ def role(**statement):
 CASES = {
     "kms_keys_rotate": [resource("AWS::KMS::Key", EnableKeyRotation=False)],
     "tables_are_encrypted_and_kept": [resource("AWS::DynamoDB::Table", SSESpecification={"SSEEnabled": False})],
+    "what_is_kept_is_not_kept_of_a_failed_creation": [
+        {"Resources": {"R": {"Type": "AWS::Logs::LogGroup", "DeletionPolicy": "Retain", "Properties": {"KmsKeyId": "k", "RetentionInDays": 7}}}}
+    ],
     "queues_are_encrypted": [resource("AWS::SQS::Queue", QueueName="q")],
     "buckets_are_closed_and_encrypted": [resource("AWS::S3::Bucket", PublicAccessBlockConfiguration=OPEN_BLOCK)],
     "logs_are_encrypted_and_end": [resource("AWS::Logs::LogGroup", KmsKeyId="k"), resource("AWS::Logs::LogGroup", RetentionInDays=7)],

@@ -72,15 +72,15 @@ def metrics(function):
             found.setdefault(name, set()).add(dimensions)
         # Counted by a helper that emits at once, or while a request is served and emitted at its end.
         around = enclosing(text, call)
-        if "Reading::count(name" in call or "readings()" in around:
+        if "Reading::count(name" in call or "readings()" in call:
             for name in counted(text):
                 found.setdefault(name, set()).add(dimensions)
-        if "eadings" in call:
+        elif "eadings" in call:
             for name in re.findall(r"Reading::\w+\(\s*\"(\w+)\"", around):
                 found.setdefault(name, set()).add(dimensions)
         # Of incidents, the desk emits what its readings are, without further dimensions.
         if "work.readings()" in call:
-            for name in re.findall(r'"((?:Incidents|Approvals|TimeTo)[A-Z]\w+)"', rust("shared/lambda/src/incidents.rs")):
+            for name in re.findall(r'"((?:Incidents|Approvals|TimeTo|DataBreach)[A-Z]\w+)"', rust("shared/lambda/src/incidents.rs")):
                 found.setdefault(name, set()).add(())
         if call in ("&readings(&received)", "&all"):
             for name in re.findall(r"Reading::\w+\(\s*\"(\w+)\"", text[: text.index(call)] + text[text.rindex("fn readings(") :]):

@@ -203,11 +203,14 @@ def test_security_headers_of_the_edge():
 
 
 def test_the_gate_blocks_whatever_did_not_come_through_cloudfront():
-    edge = Stack(CloudFront="true", EdgeDomainName="a.example", EdgeCertificateArn="c").children["Edge"]
-    (rule,) = edge.properties("OriginGate")["Rules"]
-    shown = edge.properties("Distribution")["DistributionConfig"]["Origins"][0]["OriginCustomHeaders"][0]
+    stack = Stack(CloudFront="true", EdgeDomainName="a.example", EdgeCertificateArn="c")
+    (rule,) = stack.children["Firewall"].properties("WebAcl")["Rules"]
+    shown = stack.children["Edge"].properties("Distribution")["DistributionConfig"]["Origins"][0]["OriginCustomHeaders"][0]
     asked = rule["Statement"]["NotStatement"]["Statement"]["ByteMatchStatement"]
     assert rule["Action"] == {"Block": {}}
     assert asked["FieldToMatch"]["SingleHeader"]["Name"] == shown["HeaderName"].lower()
     assert asked["SearchString"] == shown["HeaderValue"] and "resolve:secretsmanager" in shown["HeaderValue"]
-    assert rule["VisibilityConfig"]["SampledRequestsEnabled"] is False, "samples would show the secret"
+    for visibility in (rule["VisibilityConfig"], stack.children["Firewall"].properties("WebAcl")["VisibilityConfig"]):
+        assert visibility["SampledRequestsEnabled"] is False, "samples would show the secret"
+    redacted = stack.children["Firewall"].properties("Logging")["RedactedFields"]
+    assert {"SingleHeader": {"Name": shown["HeaderName"].lower()}} in redacted, "so would the log"

@@ -1,8 +1,10 @@
 """Each switch, on and off, leaves exactly the resources that it says."""
 
+import re
+
 import pytest
 
-from stack import Stack, Template, files, listed, load, policies
+from stack import ROOT, Stack, Template, files, listed, load, policies
 
 # What stands whatever the switches are, and must survive all of them.
 ALWAYS = {
@@ -26,30 +28,30 @@ CACHE = {"AttachVpc": "true", "Cache": "true"}
 CASES = {
     "Waf": ({"Waf": "true"}, {
         "AWS::WAFv2::WebACL": 1, "AWS::WAFv2::IPSet": 2, "AWS::WAFv2::WebACLAssociation": 1,
-        "AWS::WAFv2::LoggingConfiguration": 1, "AWS::Logs::LogGroup": 1, "AWS::CloudFormation::Stack": 1,
+        "AWS::WAFv2::LoggingConfiguration": 1, "AWS::Logs::MetricFilter": 1, "AWS::Logs::LogGroup": 1, "AWS::CloudFormation::Stack": 1,
     }),
     "CloudFront": (EDGE, {
         "AWS::CloudFront::Distribution": 1, "AWS::CloudFront::Function": 1, "AWS::CloudFront::ResponseHeadersPolicy": 1, "AWS::WAFv2::WebACL": 2,
-        "AWS::WAFv2::IPSet": 2, "AWS::WAFv2::WebACLAssociation": 1, "AWS::WAFv2::LoggingConfiguration": 1,
-        "AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1, "AWS::Logs::LogGroup": 1, "AWS::CloudFormation::Stack": 2,
+        "AWS::WAFv2::IPSet": 4, "AWS::WAFv2::WebACLAssociation": 1, "AWS::WAFv2::LoggingConfiguration": 2, "AWS::Logs::MetricFilter": 1,
+        "AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1, "AWS::Logs::LogGroup": 2, "AWS::CloudFormation::Stack": 3,
     }),
     "ShieldAdvanced": ({**EDGE, "ShieldAdvanced": "true"}, {
         "AWS::Shield::Protection": 1, "AWS::CloudFront::Distribution": 1, "AWS::CloudFront::Function": 1, "AWS::CloudFront::ResponseHeadersPolicy": 1,
-        "AWS::WAFv2::WebACL": 2, "AWS::WAFv2::IPSet": 2, "AWS::WAFv2::WebACLAssociation": 1,
-        "AWS::WAFv2::LoggingConfiguration": 1, "AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1,
-        "AWS::Logs::LogGroup": 1, "AWS::CloudFormation::Stack": 2,
+        "AWS::WAFv2::WebACL": 2, "AWS::WAFv2::IPSet": 4, "AWS::WAFv2::WebACLAssociation": 1,
+        "AWS::WAFv2::LoggingConfiguration": 2, "AWS::Logs::MetricFilter": 1, "AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1,
+        "AWS::Logs::LogGroup": 2, "AWS::CloudFormation::Stack": 3,
     }),
     "AttachVpc": ({"AttachVpc": "true"}, {
         "AWS::EC2::VPC": 1, "AWS::EC2::Subnet": 2, "AWS::EC2::RouteTable": 1, "AWS::EC2::SubnetRouteTableAssociation": 2,
-        "AWS::EC2::SecurityGroup": 3, "AWS::EC2::SecurityGroupEgress": 1, "AWS::EC2::VPCEndpoint": 7,
+        "AWS::EC2::SecurityGroup": 3, "AWS::EC2::SecurityGroupEgress": 1, "AWS::EC2::VPCEndpoint": 5,
         "AWS::EC2::FlowLog": 1, "AWS::Logs::LogGroup": 1, "AWS::IAM::Role": 1, "AWS::IAM::ManagedPolicy": 1,
         "AWS::CloudFormation::Stack": 1,
     }),
-    "Cache": (CACHE, {
+    "Cache": ({**CACHE, "Alarms": "false"}, {
         "AWS::ElastiCache::ReplicationGroup": 1, "AWS::ElastiCache::SubnetGroup": 1, "AWS::ElastiCache::ParameterGroup": 1,
         "AWS::SecretsManager::Secret": 1,
         "AWS::EC2::VPC": 1, "AWS::EC2::Subnet": 2, "AWS::EC2::RouteTable": 1, "AWS::EC2::SubnetRouteTableAssociation": 2,
-        "AWS::EC2::SecurityGroup": 3, "AWS::EC2::SecurityGroupEgress": 1, "AWS::EC2::VPCEndpoint": 7,
+        "AWS::EC2::SecurityGroup": 3, "AWS::EC2::SecurityGroupEgress": 1, "AWS::EC2::VPCEndpoint": 5,
         "AWS::EC2::FlowLog": 1, "AWS::Logs::LogGroup": 1, "AWS::IAM::Role": 1, "AWS::IAM::ManagedPolicy": 1,
         "AWS::CloudFormation::Stack": 2,
     }),
@@ -195,7 +197,7 @@ def test_the_responders_get_every_event_once_and_look_by_themselves():
 
 
 def test_incidents_block_addresses_where_the_web_acl_stands():
-    for parameters, where in (({"Waf": "false"}, None), ({}, "regional"), (EDGE, "global")):
+    for parameters, where in (({"Waf": "false"}, None), ({}, "regional"), (EDGE, "global"), (ELSEWHERE, "global")):
         stack = Stack(**parameters)
         lists = [
             resource
@@ -252,8 +254,11 @@ def test_in_the_vpc_everything_that_the_functions_call_has_an_endpoint():
         if owner != "InterfacePolicy" and s["Effect"] == "Allow"
         for action in listed(s["Action"])
     }
-    endpoints = Stack(**CACHE).children["Network"].of_type("AWS::EC2::VPCEndpoint").values()
-    assert services == {e["Properties"]["ServiceName"].rsplit(".", 1)[1] for e in endpoints}
+    # What a function writes to its log does not leave through the VPC, and no code calls the service.
+    services -= {"logs"}
+    for bus, needed in (("arn:bus", services), ("", services - {"events"})):
+        endpoints = Stack(**CACHE, AuditBusArn=bus).children["Network"].of_type("AWS::EC2::VPCEndpoint").values()
+        assert {e["Properties"]["ServiceName"].rsplit(".", 1)[1] for e in endpoints} == needed
 
 
 def test_the_cache_needs_the_vpc_and_no_keys_of_others():
@@ -279,12 +284,58 @@ def test_with_a_domain_the_api_has_one_door():
             assert ("MutualTlsAuthentication" in api.properties("Domain")) is mutual
 
 
+ELSEWHERE = {"EdgeDomainName": "api.example.com", "EdgeBlockListV4Arn": "arn:4", "EdgeBlockListV6Arn": "arn:6"}
+
+
 def test_behind_cloudfront_the_list_and_the_limit_stand_at_the_edge():
-    stack = Stack(**EDGE)
-    firewall = stack.children["Firewall"]
-    assert firewall.properties("WebAcl")["Scope"] == "CLOUDFRONT"
-    assert not firewall.of_type("AWS::WAFv2::WebACLAssociation")
-    assert stack.children["Edge"].properties("OriginGateAssociation")["WebACLArn"] == "<OriginGate.Arn>"
+    children = Stack(**EDGE).children
+    assert children["EdgeFirewall"].properties("WebAcl")["Scope"] == "CLOUDFRONT"
+    assert not children["EdgeFirewall"].of_type("AWS::WAFv2::WebACLAssociation")
+    assert {"BlockList", "RateLimit"} <= {r["Name"] for r in children["EdgeFirewall"].properties("WebAcl")["Rules"]}
+    assert [r["Name"] for r in children["Firewall"].properties("WebAcl")["Rules"]] == ["ThroughCloudFront"]
+
+
+def test_the_stage_keeps_its_web_acl_whatever_stands_before_it():
+    """An association that CloudFormation replaces is first made, and then taken away by the stage's name: nothing is left."""
+    found = []
+    for parameters in ({}, EDGE, ELSEWHERE):
+        firewall = Stack(**parameters).children["Firewall"]
+        acl = firewall.properties("WebAcl")
+        # What replaces a web ACL: its name and scope.
+        found.append((acl["Name"], acl["Scope"], firewall.properties("StageAssociation")))
+    assert found[0] == found[1] == found[2] and found[0][2]["ResourceArn"] == "<Api.Outputs.StageArn>"
+
+
+def test_an_api_elsewhere_knows_the_distribution_that_is_deployed_by_itself():
+    for parameters in (EDGE, ELSEWHERE):
+        stack = Stack(**parameters)
+        sts, authorizer, responder = (
+            stack.root.properties(f"{name}Function")["Environment"]["Variables"] for name in ("Sts", "Authorizer", "GuarddutyResponder")
+        )
+        assert sts["ISSUER"] == sts["AUDIENCE"] == authorizer["ISSUER"] == authorizer["PUBLIC_URL"] == "https://api.example.com"
+        assert sts["VIEWER_ADDRESS_HEADER"] == authorizer["VIEWER_ADDRESS_HEADER"] == "x-viewer-address"
+        assert [r["Name"] for r in stack.children["Firewall"].properties("WebAcl")["Rules"]] == ["ThroughCloudFront"]
+        lists = responder["BLOCK_LIST_IPV4_ARN"], responder["BLOCK_LIST_IPV6_ARN"]
+        here = tuple(f"<EdgeFirewall.Outputs.BlockedAddressesV{v}Arn>" for v in "46")
+        assert lists == (here if parameters is EDGE else ("arn:4", "arn:6"))
+    without = Stack(EdgeDomainName="api.example.com").root.properties("GuarddutyResponderFunction")
+    assert "BLOCK_LIST_IPV4_ARN" not in without["Environment"]["Variables"]
+
+
+def refused(rule, **parameters):
+    root = Stack(**parameters).root
+    rule = root.source["Rules"][rule]
+    return root._boolean(rule["RuleCondition"]) and not all(root._boolean(a["Assert"]) for a in rule["Assertions"])
+
+
+def test_cloudfront_reaches_the_api():
+    """It calls the API's own address, which a custom domain closes, and shows no client certificate."""
+    for parameters in (EDGE, ELSEWHERE):
+        assert not refused("TheApiIsBehindTheEdge", **parameters)
+        assert refused("TheApiIsBehindTheEdge", **{**DOMAIN, **parameters})
+        assert refused("TheApiIsBehindTheEdge", **{**parameters, "Waf": "false"})
+    assert not refused("TheApiIsBehindTheEdge", **DOMAIN)
+    assert refused("CloudFrontIsComplete", CloudFront="true"), "without a name"
 
 
 @pytest.mark.parametrize("name", files())
@@ -322,9 +373,7 @@ def test_children_get_every_parameter_that_has_no_default():
 
 def test_outputs_that_are_asked_for_exist():
     """Every `Child.Outputs.X` of the root names an output of that child."""
-    import re
-
-    text = (load.__wrapped__.__globals__["ROOT"] / "template.yaml").read_text()
+    text = (ROOT / "template.yaml").read_text()
     for child, output in set(re.findall(r"\b([A-Z][A-Za-z]+)\.Outputs\.([A-Za-z0-9]+)", text)):
         template = load(load("template.yaml")["Resources"][child]["Properties"]["TemplateURL"])
         assert output in template["Outputs"], f"{child}.{output}"
@@ -332,8 +381,6 @@ def test_outputs_that_are_asked_for_exist():
 
 def test_samconfig_names_parameters_that_exist():
     import tomllib
-
-    from stack import ROOT
 
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     parameters = load("template.yaml")["Parameters"]
@@ -346,3 +393,24 @@ def test_samconfig_names_parameters_that_exist():
             allowed = parameters[name].get("AllowedValues")
             assert allowed is None or value in map(str, allowed), (profile, name, value)
         Stack(**values)
+
+
+def test_operations_names_what_a_torn_down_stack_leaves_under_a_name():
+    """It stands in the way of the next deployment: "already exists"."""
+    text = (ROOT / "docs/OPERATIONS.md").read_text().split("## Tear down", 1)[1].split("\n## ", 1)[0]
+    loops = {"$name": "portcullis", "$suffix": "111122223333-us-east-1"}
+    for variable, value in loops.items():
+        text = text.replace(variable, value)
+    listing = [(body, words.split()) for words, body in re.findall(r"for each in ([^;]+); do\n(.*)", text)]
+    named = {body.replace("$each", word) for body, words in listing for word in (w.strip('"') for w in words)}
+    named.add(text)
+    everything = {"CloudTrail": "true", "ConfigRecorder": "true", "AttachVpc": "true", **EDGE}
+    stack = Stack(**everything)
+    for template in (stack.root, *stack.children.values()):
+        for logical, resource in template.resources.items():
+            if resource.get("DeletionPolicy", "").startswith("Retain"):
+                keys = ("TableName", "BucketName", "LogGroupName", "Name", "RoleName")
+                for name in (resource["Properties"][key] for key in keys if key in resource["Properties"]):
+                    # The gateway's own group is named after the API, which gets another id.
+                    if "<Api>" not in name and "-trail-" not in name:
+                        assert any(f"{name}" in line for line in named), (logical, name)

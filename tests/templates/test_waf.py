@@ -112,6 +112,25 @@ def test_countries_are_a_parameter():
     assert "Geo" not in {rule["Name"] for rule in none.rules}, "WAF refuses an empty list"
 
 
+def test_requests_from_unexpected_countries_are_counted_and_go_on():
+    found = properties(ExpectedCountries="ES,IE")
+    (rule,) = [r for r in found["Rules"] if r["Name"] == "Elsewhere"]
+    assert rule["Action"] == {"Count": {}}
+    would = WebAcl({**found, "Rules": [{**rule, "Action": {"Block": {}}}]})
+    for country, counted in (("ES", None), ("IE", None), ("BR", "Elsewhere")):
+        assert would.judge(Request(country=country))[1] == counted
+        assert WebAcl(found, BLOCKED).judge(Request(country=country)) == ("Allow", None)
+    assert "Elsewhere" not in {r["Name"] for r in properties()["Rules"]}
+
+
+def test_the_log_s_countries_become_a_metric():
+    (filter,) = Stack().children["Firewall"].of_type("AWS::Logs::MetricFilter").values()
+    (made,) = filter["Properties"]["MetricTransformations"]
+    assert made["Dimensions"] == [{"Key": "Country", "Value": "$.httpRequest.country"}]
+    assert filter["Properties"]["LogGroupName"] == "<WafLog>"
+    assert "DefaultValue" not in made, "CloudWatch refuses it beside dimensions"
+
+
 def test_nothing_is_allowed_early():
     for parameters in ({}, {"CloudFront": "true", "EdgeDomainName": "a.example", "EdgeCertificateArn": "c"}):
         stack = Stack(**parameters)
@@ -145,7 +164,16 @@ def test_the_log_keeps_no_secret():
     key = re.search(r'api_key_header: "([a-z-]+)"', rust("functions/authorizer/src/parts.rs"))[1]
     assert {"authorization", "x-api-key", "dpop", "cookie", key} <= headers
     assert {"QueryString", "UriPath"} <= {kind for kind, _ in redacted}, "the handshake's token, and ids"
-    assert all("aws-waf-logs-" in arn for arn in listed(logging["LogDestinationConfigs"]))
+
+
+def test_the_log_is_where_waf_writes_and_no_two_are_the_same():
+    children = Stack(CloudFront="true", EdgeDomainName="a.example", EdgeCertificateArn="c").children
+    names = [children[child].properties("WafLog")["LogGroupName"] for child in ("Firewall", "EdgeFirewall")]
+    assert all(name.startswith("aws-waf-logs-portcullis") for name in names) and len(set(names)) == 2
+    for child in ("Firewall", "EdgeFirewall"):
+        assert listed(children[child].properties("Logging")["LogDestinationConfigs"])[0].endswith(":log-group:<WafLog>")
+    assert children["Firewall"].properties("Logging")["LoggingFilter"]["DefaultBehavior"] == "DROP"
+    assert "LoggingFilter" not in children["EdgeFirewall"].properties("Logging")
 
 
 def test_the_evaluator_itself():
