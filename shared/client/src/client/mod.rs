@@ -75,7 +75,7 @@ impl<C: Clock + Clone, P: Pacing + Clone> Client<C, P> {
         let sts = StsEndpoint::new(settings.sts, settings.credential, settings.scope, clock.clone());
         let shared = Shared {
             connections,
-            tokens: TokenCache::new(sts, clock.clone(), pacing.clone()),
+            tokens: TokenCache::new(sts, clock.clone(), pacing.clone(), settings.timeout),
             origins: settings.origins,
             retry: settings.retry,
             timeout: settings.timeout,

@@ -19,12 +19,15 @@ pub(crate) trait TokenFetcher: Send + Sync {
 /// Keeps a token and renews it.
 ///
 /// While one caller renews a token that is still good the others go on with it; without a good one they wait for that one
-/// caller. A token service that fails is left alone for a while: with a good token in hand nobody notices.
+/// caller. A token service that fails is left alone for a while: with a good token in hand nobody notices. One that hangs
+/// costs one caller its patience before it is left alone too.
 #[derive(Debug)]
 pub(crate) struct TokenCache<F, C, P> {
     fetcher: F,
     clock: C,
     pacing: P,
+    /// How long the renewal of a token that is still good may hold up the call that does it.
+    patience: Duration,
     state: Mutex<State>,
     flight: async_lock::Mutex<()>,
 }
@@ -65,8 +68,11 @@ enum Look {
 }
 
 impl<F: TokenFetcher, C: Clock, P: Pacing> TokenCache<F, C, P> {
-    pub(crate) fn new(fetcher: F, clock: C, pacing: P) -> Self {
-        Self { fetcher, clock, pacing, state: Mutex::default(), flight: async_lock::Mutex::new(()) }
+    /// A cache for calls that may take `timeout`: waiting for a token's renewal leaves them half of it at least.
+    pub(crate) fn new(fetcher: F, clock: C, pacing: P, timeout: Duration) -> Self {
+        let patience = (timeout / 2).min(MAX_PATIENCE);
+        let (state, flight) = (Mutex::default(), async_lock::Mutex::new(()));
+        Self { fetcher, clock, pacing, patience, state, flight }
     }
 
     /// A token that is good now.
@@ -76,7 +82,7 @@ impl<F: TokenFetcher, C: Clock, P: Pacing> TokenCache<F, C, P> {
             Look::Quiet(error) => Err(error),
             Look::Due(token) => match self.flight.try_lock() {
                 None => Ok(token),
-                Some(_turn) => Ok(self.renew(via).await.unwrap_or(token)),
+                Some(_turn) => Ok(self.renew_in_time(via).await.unwrap_or(token)),
             },
             Look::None => {
                 let _turn = self.flight.lock().await;
@@ -135,6 +141,14 @@ impl<F: TokenFetcher, C: Clock, P: Pacing> TokenCache<F, C, P> {
         self.renew(via).await
     }
 
+    /// Asks once, and not for long. `None`: the token in hand has to do.
+    async fn renew_in_time(&self, via: &Via) -> Option<Arc<AccessToken>> {
+        let mut unanswered = Unanswered { cache: self, is_answered: false };
+        let answer = tokio::time::timeout(self.patience, self.renew(via)).await.ok()?;
+        unanswered.is_answered = true;
+        answer.ok()
+    }
+
     /// Asks once.
     async fn renew(&self, via: &Via) -> Result<Arc<AccessToken>, ClientError> {
         self.attempt(via).await.map_err(|error| self.note(error))
@@ -159,12 +173,16 @@ impl<F: TokenFetcher, C: Clock, P: Pacing> TokenCache<F, C, P> {
     }
 
     fn note(&self, error: ClientError) -> ClientError {
+        self.leave_alone(error, Timestamp::MAX);
+        error
+    }
+
+    fn leave_alone(&self, error: ClientError, at_most_until: Timestamp) {
         let now = self.clock.now();
         let failures = self.state().trouble.map_or(0, |t| t.failures);
         let span = FIRST_QUIET.saturating_mul(1 << failures.min(8)).min(MAX_QUIET) / 2;
-        let quiet_until = after(now, span + self.pacing.jitter(span));
+        let quiet_until = after(now, span + self.pacing.jitter(span)).min(at_most_until);
         self.state().trouble = Some(Trouble { error, failures: failures.saturating_add(1), quiet_until });
-        error
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -179,6 +197,26 @@ impl Held {
     }
 }
 
+/// A renewal under way: dropped without an answer, because it took too long or the call around it was given up, it counts
+/// as a failure, or the next caller would hang as well.
+struct Unanswered<'a, F: TokenFetcher, C: Clock, P: Pacing> {
+    cache: &'a TokenCache<F, C, P>,
+    is_answered: bool,
+}
+
+impl<F: TokenFetcher, C: Clock, P: Pacing> Drop for Unanswered<'_, F, C, P> {
+    fn drop(&mut self) {
+        if self.is_answered {
+            return;
+        }
+        // Calls are given up for other reasons too: once the token in hand has ended the service is asked all the same.
+        let ends_at = self.cache.state().held.as_ref().map_or(Timestamp::MAX, |held| held.ends_at);
+        self.cache.leave_alone(ClientError::TokenUnavailable, ends_at);
+    }
+}
+
+/// How long a call waits at most for a renewal that it could do without.
+const MAX_PATIENCE: Duration = Duration::from_secs(1);
 /// Requests for a token while there is none.
 const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use portcullis_base::ManualClock;
 
@@ -9,6 +9,7 @@ use super::*;
 struct Fetcher {
     calls: AtomicUsize,
     failure: Mutex<Option<ClientError>>,
+    hangs: AtomicBool,
 }
 
 impl Fetcher {
@@ -22,6 +23,9 @@ impl TokenFetcher for Arc<Fetcher> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         // Others get their turn, as they do while a request is on its way.
         tokio::task::yield_now().await;
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         if let Some(error) = *self.failure.lock().unwrap() {
             return Err(error);
         }
@@ -44,6 +48,9 @@ impl Pacing for Still {
     }
 }
 
+/// Calls may take so long.
+const CALL: Duration = Duration::from_millis(400);
+
 struct Bench {
     fetcher: Arc<Fetcher>,
     clock: Arc<ManualClock>,
@@ -56,7 +63,7 @@ impl Bench {
     fn new() -> Self {
         let (fetcher, pacing) = (Arc::new(Fetcher::default()), Arc::new(Still::default()));
         let clock = Arc::new(ManualClock::at(Timestamp::from_second(1_800_000_000).unwrap()));
-        let cache = TokenCache::new(Arc::clone(&fetcher), Arc::clone(&clock), Arc::clone(&pacing));
+        let cache = TokenCache::new(Arc::clone(&fetcher), Arc::clone(&clock), Arc::clone(&pacing), CALL);
         Self { fetcher, clock, pacing, cache, via: Via { http: reqwest::Client::new(), generation: 0 } }
     }
 
@@ -134,6 +141,61 @@ async fn a_failing_service_is_not_noticed_while_a_token_is_good() {
     bench.fetcher.fail(None);
     bench.later(30);
     assert!(bench.token().await.is_ok(), "and all is well once the service is back");
+}
+
+#[tokio::test]
+async fn a_hanging_service_is_not_noticed_while_a_token_is_good() {
+    let bench = Bench::new();
+    bench.token().await.unwrap();
+    bench.fetcher.hangs.store(true, Ordering::SeqCst);
+    bench.later(545);
+    for i in 0..10 {
+        let answer = tokio::time::timeout(CALL, bench.token()).await;
+        assert_eq!(answer, Ok(Ok("t1".to_owned())), "call {i}");
+    }
+    assert_eq!(bench.calls(), 2, "asked once, then left alone");
+    for (label, seconds, calls) in
+        [("half a second was quiet", 1, 3), ("a second is", 0, 3), ("it was", 1, 4), ("two are", 1, 4)]
+    {
+        bench.later(seconds);
+        assert_eq!(tokio::time::timeout(CALL, bench.token()).await, Ok(Ok("t1".to_owned())), "{label}");
+        assert_eq!(bench.calls(), calls, "{label}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_while_it_renews_holds_up_no_other() {
+    let bench = Bench::new();
+    bench.token().await.unwrap();
+    bench.fetcher.hangs.store(true, Ordering::SeqCst);
+    bench.later(545);
+    let impatient = CALL / 40;
+    assert!(tokio::time::timeout(impatient, bench.token()).await.is_err(), "given up by whoever made it");
+    for i in 0..5 {
+        assert!(tokio::time::timeout(impatient, bench.token()).await.is_ok(), "call {i}");
+    }
+    assert_eq!(bench.calls(), 2);
+}
+
+#[tokio::test]
+async fn calls_that_were_given_up_keep_nobody_from_asking_once_the_token_has_ended() {
+    let bench = Bench::new();
+    bench.token().await.unwrap();
+    bench.later(545);
+    bench.fetcher.hangs.store(true, Ordering::SeqCst);
+    // Quiet times of 0.5, 1, 2, 4, 8, 15 and 15 s: the next would be over long after the token.
+    for seconds in [1, 1, 2, 4, 8, 15, 15] {
+        assert_eq!(bench.token().await.unwrap(), "t1");
+        bench.later(seconds);
+    }
+    for (label, seconds) in [("4 s before its end", 0), ("1 s before its end", 3)] {
+        bench.later(seconds);
+        assert_eq!(bench.token().await.unwrap(), "t1", "{label}");
+        assert_eq!(bench.calls(), 9, "{label}");
+    }
+    bench.fetcher.hangs.store(false, Ordering::SeqCst);
+    bench.later(1);
+    assert_eq!(bench.token().await.unwrap(), "t10", "asked as soon as there is none");
 }
 
 #[tokio::test]
