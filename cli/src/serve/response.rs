@@ -35,6 +35,10 @@ pub(crate) struct ResponseArgs {
     /// followed with dry_run off, since nothing but the simulated account can be changed.
     #[arg(long, value_name = "DIR")]
     playbooks: Option<PathBuf>,
+    /// The incidents whose playbooks change the account though their files say `dry_run: true`, as LIVE_PLAYBOOKS does in
+    /// AWS: `none`, `all`, or names such as BACKDOOR,CRYPTO_MINING. Without it all shipped ones do, and none of a folder.
+    #[arg(long, value_name = "KINDS")]
+    live_playbooks: Option<String>,
     /// What may never be done, in place of the shipped config/response.yml, which is followed without its cap of
     /// containments an hour.
     #[arg(long, value_name = "FILE")]
@@ -156,8 +160,10 @@ impl Responders {
 
 impl ResponseArgs {
     fn playbooks(&self) -> Result<portcullis_response::Playbooks, Failure> {
+        let otherwise = if self.playbooks.is_some() { "none" } else { "all" };
         let playbooks = respond::playbooks(self.playbooks.as_deref())?;
-        Ok(if self.playbooks.is_some() { playbooks } else { playbooks.without_dry_run() })
+        let live = playbooks.live(self.live_playbooks.as_deref().unwrap_or(otherwise));
+        live.map_err(|e| Failure::usage(format!("--live-playbooks: {e}")))
     }
 
     fn safety(&self) -> Result<portcullis_response::Safety, Failure> {

@@ -18,7 +18,8 @@ pub struct ResponseConfig {
     /// to be there: an incident of which nobody is told is not answered.
     pub webhook: Option<WebhookSetting>,
     /// `PLAYBOOKS`: playbooks as YAML documents, separated by lines of `---`, each in the place of the shipped one for
-    /// its type of incident; the shipped ones where absent.
+    /// its type of incident; the shipped ones where absent. `LIVE_PLAYBOOKS`: the incidents whose playbooks change the
+    /// account though their files say `dry_run: true`: `none` (also where absent), `all`, or names separated by commas.
     pub playbooks: Playbooks,
     /// `SAFETY`: safety rules as YAML in the place of the shipped ones. Told of `OWN_ROLE_ARN`, which
     /// also says in which account the function is at home, and of `AWS_REGION`; of `OTHER_ROLE_ARNS`, the roles of other
@@ -91,7 +92,9 @@ fn playbooks<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> Option<Playb
     let shipped = PLAYBOOKS.iter().filter(|(_, yaml)| kept(yaml));
     let files = shipped.map(|(name, yaml)| ((*name).to_owned(), (*yaml).to_owned()));
     let given = own.iter().enumerate().map(|(n, yaml)| (format!("document {}", n + 1), yaml.clone()));
-    or_problem(s, "PLAYBOOKS", Playbooks::load(files.chain(given)))
+    let playbooks = or_problem(s, "PLAYBOOKS", Playbooks::load(files.chain(given)))?;
+    let live = s.optional("LIVE_PLAYBOOKS").unwrap_or_else(|| "none".to_owned());
+    or_problem(s, "LIVE_PLAYBOOKS", playbooks.live(&live))
 }
 
 /// YAML documents, as text; those of comments and blanks alone are none.
@@ -269,6 +272,21 @@ steps:
     }
 
     #[test]
+    fn a_short_setting_lets_playbooks_of_either_kind_change_the_account() {
+        let live = |pairs: Pairs<'_>| -> Vec<IncidentType> {
+            let books = read(pairs).unwrap().playbooks;
+            books.iter().filter(|book| !book.dry_run).map(|book| book.incident).collect()
+        };
+        let own =
+            ("PLAYBOOKS", "incident: BACKDOOR\ntitle: Ours\nsteps: [{step: deny_user, mode: automatic}]");
+        assert_eq!(live(&[own]), []);
+        assert_eq!(live(&[("LIVE_PLAYBOOKS", "none")]), []);
+        assert_eq!(live(&[own, ("LIVE_PLAYBOOKS", "BACKDOOR")]), [IncidentType::Backdoor]);
+        assert_eq!(live(&[("LIVE_PLAYBOOKS", "DDOS_ATTACK")]), [IncidentType::DdosAttack]);
+        assert_eq!(live(&[own, ("LIVE_PLAYBOOKS", "all")]).len(), PLAYBOOKS.len());
+    }
+
+    #[test]
     fn settings_are_taken_over_or_refused() {
         let url = ("NOTIFICATION_WEBHOOK_URL", "https://chat.example/hook");
         let secret = ("NOTIFICATION_WEBHOOK_SECRET", "portcullis/notifications");
@@ -284,7 +302,7 @@ steps:
         let expected = Safety::parse("{}").unwrap().at_home("111122223333", "eu-west-1");
         let expected = expected.with_own_role(LEAST[2].1).with_own_role(other).with_own_prefix("guard");
         assert_eq!(read(&own).unwrap().safety, expected);
-        let problems: [(Pairs<'_>, &str); 16] = [
+        let problems: [(Pairs<'_>, &str); 17] = [
             (&[("OTHER_ROLE_ARNS", "arn:aws:iam::111122223333:role/x,y")], "OTHER_ROLE_ARNS"),
             (&[("STACK_PREFIX", "*")], "STACK_PREFIX"),
             (&[url], "belong together"),
@@ -302,6 +320,7 @@ steps:
             (&[("OWN_ROLE_ARN", "arn:aws:iam::1:role/x")], "OWN_ROLE_ARN"),
             (&[("PLAYBOOKS", "incident: BACKDOOR")], "PLAYBOOKS"),
             (&[("PLAYBOOKS", "nothing")], "PLAYBOOKS"),
+            (&[("LIVE_PLAYBOOKS", "BACKDOR")], "LIVE_PLAYBOOKS: unknown variant `BACKDOR`, expected one of"),
             (&[("SAFETY", "containments: 3")], "SAFETY"),
             (&[("AUDIT_TABLE", "")], "AUDIT_TABLE"),
         ];

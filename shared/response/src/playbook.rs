@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use portcullis_detection::IncidentType;
+use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 
 use crate::severity::Band;
@@ -141,10 +142,42 @@ impl Playbooks {
         self
     }
 
+    /// The same playbooks with dry run off for the incidents that `kinds` names: `none`, `all`, or their names as files of
+    /// playbooks have them, separated by commas. The others stay as their files say.
+    ///
+    /// # Errors
+    /// A name that is no kind of incident, or one without a playbook of its own: which, for people.
+    pub fn live(mut self, kinds: &str) -> Result<Self, String> {
+        match kinds.trim() {
+            "none" => return Ok(self),
+            "all" => return Ok(self.without_dry_run()),
+            names => {
+                for name in names.split(',').map(str::trim) {
+                    self.own(kind(name)?).ok_or_else(|| format!("no playbook for {name}"))?.dry_run = false;
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    /// Not the generic one where there is none of its own: that is for incidents that nobody named.
+    fn own(&mut self, incident: IncidentType) -> Option<&mut Playbook> {
+        match incident {
+            IncidentType::Generic => Some(&mut self.generic),
+            other => self.books.get_mut(&other),
+        }
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Playbook> {
         self.books.values().chain([&self.generic])
     }
+}
+
+/// The error names every kind that there is.
+fn kind(name: &str) -> Result<IncidentType, String> {
+    let read = IncidentType::deserialize(name.into_deserializer());
+    read.map_err(|e: serde::de::value::Error| e.to_string())
 }
 
 const fn yes() -> bool {
@@ -228,6 +261,34 @@ mod tests {
         assert!(Playbooks::load([("b", book("steps: []"))]).unwrap_err().to_string().contains("GENERIC"));
         let twice = [("a", book("steps: []")), ("b", book("steps: []"))];
         assert!(Playbooks::load(twice).unwrap_err().to_string().contains("second"));
+    }
+
+    #[test]
+    fn those_that_are_named_are_live_and_no_other() {
+        use IncidentType::{Backdoor, CryptoMining, Generic};
+        let generic = "incident: GENERIC\ntitle: g\nsteps: [{step: notify, mode: automatic}]".to_owned();
+        let mining = "incident: CRYPTO_MINING\ntitle: m\ndry_run: false\nsteps: []".to_owned();
+        let books = Playbooks::load([("g", generic), ("b", book("steps: []")), ("m", mining)]).unwrap();
+        let live = |kinds: &str| -> Result<Vec<IncidentType>, String> {
+            let books = books.clone().live(kinds)?;
+            Ok(books.iter().filter(|book| !book.dry_run).map(|book| book.incident).collect())
+        };
+        assert_eq!(live("none"), Ok(vec![CryptoMining]), "as its file says");
+        assert_eq!(live("BACKDOOR"), Ok(vec![CryptoMining, Backdoor]));
+        assert_eq!(live(" BACKDOOR , GENERIC\n"), Ok(vec![CryptoMining, Backdoor, Generic]));
+        assert_eq!(live("all"), Ok(vec![CryptoMining, Backdoor, Generic]));
+        for (kinds, why) in [
+            ("BACKDOR", "unknown variant `BACKDOR`, expected one of `COMPROMISED_CREDENTIALS`"),
+            ("backdoor", "unknown variant"),
+            ("BACKDOOR,", "unknown variant ``"),
+            ("", "unknown variant ``"),
+            ("all,BACKDOOR", "unknown variant `all`"),
+            ("none,BACKDOOR", "unknown variant `none`"),
+            ("BACKDOOR,DDOS_ATTACK", "no playbook for DDOS_ATTACK"),
+        ] {
+            let error = live(kinds).unwrap_err();
+            assert!(error.contains(why), "{kinds}: {error}");
+        }
     }
 
     proptest! {
