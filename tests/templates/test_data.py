@@ -1,5 +1,7 @@
 """Queues, tables and buckets: what emulators ignore (TTL, PITR, encryption, policies) is held here."""
 
+import re
+
 import pytest
 
 from sources import rust
@@ -42,7 +44,7 @@ def test_a_lane_is_fifo_in_high_throughput_mode_with_a_dead_letter_queue(lane):
         # The function's own limit where nothing is set: a message that it sends must fit.
         assert queue["MaximumMessageSize"] == 1_048_576
     redrive = QUEUES[f"{lane}Queue"]["Properties"]["RedrivePolicy"]
-    assert redrive == {"deadLetterTargetArn": f"<{lane}DeadLetterQueue.Arn>", "maxReceiveCount": 5}
+    assert redrive == {"deadLetterTargetArn": f"<{lane}DeadLetterQueue.Arn>", "maxReceiveCount": 1000}, "the consumer puts poison aside itself: trouble that passes is no reason"
 
 
 def test_messages_stay_hidden_six_times_as_long_as_the_consumer_may_take():
@@ -56,9 +58,33 @@ def test_the_consumer_reports_item_by_item():
     assert all(e["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for e in events.values())
 
 
-def test_claims_outlive_their_messages():
-    (rule,) = DATA.properties("ClaimCheckBucket")["LifecycleConfiguration"]["Rules"]
-    assert rule["Status"] == "Enabled" and rule["ExpirationInDays"] * 86400 > QUEUES["TextQueue"]["Properties"]["MessageRetentionPeriod"]
+def expirations():
+    """Prefix → days, of the claim-check bucket's lifecycle."""
+    rules = DATA.properties("ClaimCheckBucket")["LifecycleConfiguration"]["Rules"]
+    assert all(rule["Status"] == "Enabled" for rule in rules)
+    return {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}
+
+
+@pytest.mark.parametrize("lane", ["Text", "Media"])
+def test_claims_outlive_their_messages(lane):
+    # A FIFO queue counts a message's days anew where it was moved to.
+    waits = sum(QUEUES[f"{lane}{queue}"]["Properties"]["MessageRetentionPeriod"] for queue in ("Queue", "DeadLetterQueue"))
+    assert expirations()[f"{lane.lower()}/"] * 86400 > waits
+    assert DATA.source["Parameters"]["ClaimDays"]["MinValue"] * 86400 > waits
+
+
+def test_objects_of_records_live_as_long_as_the_adapter_says():
+    spans = re.search(r"KEPT_DAYS: \[u32; \d\] = \[([\d, ]+)\]", rust("shared/aws/src/s3.rs"))[1]
+    days = [int(span) for span in spans.split(",")]
+    assert {p: d for p, d in expirations().items() if p.startswith("records/")} == {f"records/{d}/": d for d in days}
+    longest = re.search(r"MAX_RETENTION_DAYS: u32 = (\d+)", rust("shared/pii/src/classify/policy_file.rs"))[1]
+    assert max(days) == int(longest) and days == sorted(days)
+
+
+def test_a_destroyed_key_cannot_be_had_back_longer_than_the_parameter_says():
+    days = {l: t["Properties"]["PointInTimeRecoverySpecification"]["RecoveryPeriodInDays"] for l, t in TABLES.items() if l != "LimitsTable"}
+    assert days.pop("SubjectKeysTable") == 7 and set(days.values()) == {35}
+    assert Stack(SubjectKeysRecoveryDays=35).children["Data"].properties("SubjectKeysTable")["PointInTimeRecoverySpecification"]["RecoveryPeriodInDays"] == 35
 
 
 @pytest.mark.parametrize("switches", [{}, {"CloudTrail": "true", "ConfigRecorder": "true", "CloudFront": "true", "EdgeDomainName": "a", "EdgeCertificateArn": "c"}])
