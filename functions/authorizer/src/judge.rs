@@ -154,6 +154,7 @@ impl<P: Ports> Judge<P> {
         let quota = self.parts.rates.of_tier(&key.tier);
         let limit = LimitKey::api_key(key.id.as_bytes());
         let _within = self.within(&limit, &quota, "api-key", &key.owner, request).await?;
+        self.count_key(&key.tier);
         Ok(Some(key))
     }
 

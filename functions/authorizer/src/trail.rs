@@ -155,6 +155,15 @@ impl<P: Ports> Judge<P> {
         Timestamp::from_millisecond(now.as_millisecond().saturating_add(millis)).unwrap_or(Timestamp::MAX)
     }
 
+    /// A key that was taken, by its tier: there are few tiers and many keys. Whose key it was is in the audit trail.
+    pub(crate) fn count_key(&self, tier: &str) {
+        self.parts.metrics.emit(
+            self.parts.clock.now(),
+            &[("Tier", tier)],
+            &[Reading::count("ApiKeyUses", 1.0)],
+        );
+    }
+
     pub(crate) fn count(&self, name: &'static str, reason: &str) {
         self.parts.metrics.emit(self.parts.clock.now(), &[("Reason", reason)], &[Reading::count(name, 1.0)]);
     }

@@ -2,7 +2,7 @@
 
 use portcullis_base::Clock;
 use portcullis_lambda::{Failure, Handler, Invocation, ProxyEvent, ProxyResponse, Reading, ResponsePorts};
-use portcullis_response::{Finding, Incident, Signal};
+use portcullis_response::{Band, Finding, Incident, Signal};
 use serde_json::json;
 
 use crate::event::Event;
@@ -36,6 +36,9 @@ impl<P: ResponsePorts> GuardDutyResponder<P> {
             Reading::count("FindingsReceived", 1.0),
             Reading::count("SampleFindings", if finding.sample { 1.0 } else { 0.0 }),
         ]);
+        if !finding.sample {
+            self.count_severity(finding.band());
+        }
         let signal = Signal::of_finding(&finding, &self.0.types, self.0.desk.responder.clock.now());
         let incident = self.0.desk.attend(&signal).await.map_err(|error| {
             tracing::error!(incident = signal.incident_id().as_str(), %error, "finding not answered to its end");
@@ -57,6 +60,15 @@ impl<P: ResponsePorts> GuardDutyResponder<P> {
     /// Lets blocks expire whose time is over, and carries on what a crash left.
     pub async fn upkeep(&self) -> Upkeep {
         upkeep(&self.0).await
+    }
+
+    fn count_severity(&self, band: Band) {
+        let now = self.0.desk.responder.clock.now();
+        self.0.desk.metrics.emit(
+            now,
+            &[("Severity", band.name())],
+            &[Reading::count("FindingsBySeverity", 1.0)],
+        );
     }
 
     fn emit(&self, readings: &[Reading]) {

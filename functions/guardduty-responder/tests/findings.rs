@@ -28,6 +28,14 @@ fn a_finding_is_contained_told_and_on_record() {
         ("IncidentsContained", 1.0),
         ("TimeToDetect", 120_000.0),
     ]);
+    let lines = bench.metrics.lock().unwrap();
+    let counted: Vec<Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| line["FindingsBySeverity"].is_number())
+        .collect();
+    assert_eq!(counted.len(), 1);
+    assert_eq!(counted[0]["Severity"], incident.signal.severity.name());
 }
 
 #[test]
@@ -45,7 +53,11 @@ fn a_sample_is_told_and_never_contained() {
         assert_eq!(bench.account().effects(), Vec::<String>::new(), "{case}");
         assert_eq!(bench.account().world(), World::example(), "{case}");
         assert!(bench.incident().signal.sample);
-        bench.assert_metrics(&[("SampleFindings", 1.0), ("IncidentsContained", 0.0)]);
+        bench.assert_metrics(&[
+            ("SampleFindings", 1.0),
+            ("FindingsBySeverity", 0.0),
+            ("IncidentsContained", 0.0),
+        ]);
     }
 }
 

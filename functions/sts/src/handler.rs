@@ -108,13 +108,14 @@ impl<P: Ports> StsFunction<P> {
     fn measure(&self, endpoint: Endpoint, context: &Context<'_, P>, status: u16) {
         let now = self.parts.clock.now();
         let millis = now.as_millisecond().saturating_sub(context.now.as_millisecond());
-        let mut readings = vec![
+        let readings = [
             Reading::count("Requests", 1.0),
             Reading::millis("Latency", f64::from(i32::try_from(millis).unwrap_or(i32::MAX))),
         ];
-        readings.extend_from_slice(context.readings());
         let dimensions = [("Endpoint", endpoint.operation()), ("Status", &*status.to_string())];
         self.parts.metrics.emit(now, &dimensions, &readings);
+        // By the function alone: an alarm on guesses hears of those at every endpoint that takes a secret.
+        self.parts.metrics.emit(now, &[], context.readings());
     }
 }
 

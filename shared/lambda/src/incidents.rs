@@ -2,6 +2,7 @@
 //! after it.
 
 use portcullis_audit::{Kind, SecurityEvent};
+use portcullis_detection::IncidentType;
 use portcullis_response::{Incident, Signal, Source, Status};
 
 use crate::Reading;
@@ -25,6 +26,10 @@ impl<'a> Work<'a> {
         let mut readings = Vec::new();
         if self.is_new() {
             readings.push(Reading::count("IncidentsOpened", 1.0));
+            if self.after.signal.incident_type == IncidentType::DataExfiltration && !self.after.signal.sample
+            {
+                readings.push(Reading::count("DataBreachIncidents", 1.0));
+            }
             readings.push(time("TimeToDetect", times.happened, times.detected));
         }
         for (status, name) in [
@@ -35,6 +40,10 @@ impl<'a> Work<'a> {
             if self.became(status) {
                 readings.push(Reading::count(name, 1.0));
             }
+        }
+        // On somebody's word: also the way in which a false alarm ends.
+        if let (None, Some(_)) = (was.and_then(|was| was.released), times.released) {
+            readings.push(Reading::count("IncidentsReleased", 1.0));
         }
         for (name, before, after) in [
             ("TimeToNotify", was.and_then(|was| was.notified), times.notified),
@@ -154,7 +163,7 @@ mod tests {
         assert_eq!(lost, (vec![], vec!["incident-contained"]), "a repeat of what was not recorded");
         assert_eq!(
             told(Some(&contained), &released),
-            (vec![("TimeToRecover", 540_000.0)], vec!["incident-released"])
+            (vec![("IncidentsReleased", 1.0), ("TimeToRecover", 540_000.0)], vec!["incident-released"])
         );
         assert_eq!(
             told(Some(&waiting), &contained),
@@ -165,6 +174,22 @@ mod tests {
             told(Some(&contained), &partial),
             (vec![("IncidentsPartial", 1.0)], vec!["incident-partial"])
         );
+    }
+
+    #[test]
+    fn data_that_leaves_is_counted_apart_and_a_sample_of_it_is_not() {
+        for (kind, sample, expected) in [
+            (IncidentType::DataExfiltration, false, 1),
+            (IncidentType::DataExfiltration, true, 0),
+            (IncidentType::Backdoor, false, 0),
+        ] {
+            let mut opened = incident(Status::Detected, [None; 3]);
+            opened.signal.incident_type = kind;
+            opened.signal.sample = sample;
+            let count = |told: Vec<(&str, f64)>| told.iter().filter(|r| r.0 == "DataBreachIncidents").count();
+            assert_eq!(count(told(None, &opened).0), expected, "{kind:?}, sample: {sample}");
+            assert_eq!(count(told(Some(&opened), &opened).0), 0, "a repeat");
+        }
     }
 
     #[test]

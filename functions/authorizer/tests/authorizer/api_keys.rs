@@ -174,4 +174,11 @@ async fn a_key_has_the_rate_of_its_tier() {
     }
     assert_eq!(verdicts, [true, true, false]);
     assert!(passes(&world, "/conversations/0f1e", &[("x-portcullis-key", &fast)]).await);
+    let lines = world.metric_lines();
+    for (tier, uses) in [("slow", 2), ("fast", 1)] {
+        let used = format!("\"Tier\":\"{tier}\"");
+        let counted = lines.lines().filter(|l| l.contains("\"ApiKeyUses\":1.0") && l.contains(&used));
+        assert_eq!(counted.count(), uses, "{tier}");
+    }
+    assert!(!lines.contains("abcdefgh"), "no key's id");
 }

@@ -68,6 +68,7 @@ pub(crate) async fn authenticate<'r, P: Ports>(
     };
     match verify(context, &presented).await {
         Ok(identity) => {
+            context.count("Authentications");
             if let Some(lock) = lock {
                 lock.succeeded(context).await?;
             }

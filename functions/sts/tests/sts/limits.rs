@@ -2,6 +2,7 @@
 
 use portcullis_audit::{AuditError, AuditorSettings, OnAuditFailure};
 use portcullis_token::StoreError;
+use serde_json::{Value, json};
 
 use crate::support::{Call, Options, Sts, sts, sts_with};
 
@@ -225,6 +226,26 @@ async fn every_outcome_is_in_the_audit_trail_before_its_answer() {
 }
 
 #[tokio::test]
+async fn guesses_count_alike_at_every_endpoint_that_takes_a_secret() {
+    for path in ["/sts/token", "/sts/introspect", "/sts/revoke"] {
+        let sts = sts().await;
+        let form = [("grant_type", "client_credentials"), ("token", "x")];
+        let form = if path == "/sts/token" { &form[..1] } else { &form[1..] };
+        statuses(&sts, &Call::form(path, form).basic_with("svc.actuator", "guess"), 6).await;
+        let lines = sts.metrics.lock().unwrap();
+        let lines: Vec<Value> = lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect();
+        for name in ["AuthenticationFailures", "Lockouts"] {
+            let counted: Vec<_> = lines.iter().filter(|line| line[name].is_number()).collect();
+            assert!(!counted.is_empty(), "{path}: {name}");
+            for line in counted {
+                let dimensions = &line["_aws"]["CloudWatchMetrics"][0]["Dimensions"];
+                assert_eq!(dimensions, &json!([["Function"]]), "{path}: {name}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn metrics_say_what_happened_and_to_nobody_in_particular() {
     let sts = sts().await;
     sts.send(&honest("svc.actuator", "192.0.2.1")).await;
@@ -235,6 +256,7 @@ async fn metrics_say_what_happened_and_to_nobody_in_particular() {
         "\"Status\":\"200\"",
         "\"Status\":\"401\"",
         "TokensIssued",
+        "\"Authentications\":1.0",
         "AuthenticationFailures",
         "Lockouts",
         "Latency",
