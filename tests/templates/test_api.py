@@ -93,7 +93,7 @@ def test_the_deployment_is_named_after_the_body():
     ("kind", "status", "header"),
     [
         ("UNAUTHORIZED", 401, "WWW-Authenticate"),
-        ("ACCESS_DENIED", 403, None),
+        ("ACCESS_DENIED", 403, "WWW-Authenticate"),
         ("WAF_FILTERED", 403, None),
         ("MISSING_AUTHENTICATION_TOKEN", 404, None),
         ("REQUEST_TOO_LARGE", 413, None),
@@ -107,6 +107,16 @@ def test_the_gateways_own_answers(kind, status, header):
     answer = body()["x-amazon-apigateway-gateway-responses"][kind]
     assert answer["statusCode"] == status
     assert header is None or f"gatewayresponse.header.{header}" in answer["responseParameters"]
+
+
+def test_refusals_say_how_to_ask():
+    """RFC 6750 section 3, RFC 9449 section 7.1: both schemes, the algorithms of proofs, and why a good token does not do."""
+    algorithms = re.search(r'DPOP_ALGS: &str = "([^"]+)"', (ROOT / "shared/token/src/dpop.rs").read_text())[1]
+    # The same answer to whoever showed no token, to whom no error may be named.
+    for kind, error in (("UNAUTHORIZED", ""), ("ACCESS_DENIED", ', error="insufficient_scope"')):
+        parameters = body()["x-amazon-apigateway-gateway-responses"][kind]["responseParameters"]
+        challenge = parameters["gatewayresponse.header.WWW-Authenticate"]
+        assert challenge == f"'Bearer realm=\"portcullis\"{error}, DPoP algs=\"{algorithms}\"'", kind
 
 
 def test_no_answer_of_the_gateway_leaks_or_may_be_cached():
@@ -178,12 +188,16 @@ def test_answers_are_kept_only_where_the_token_says_all_of_the_caller():
         ({"AuthorizerCacheSeconds": 60, "ApiKeys": "required"}, False),
         ({"AuthorizerCacheSeconds": 60, "MtlsMode": "permissive"}, False),
         ({"AuthorizerCacheSeconds": 60, "MtlsMode": "strict"}, False),
+        ({"AuthorizerCacheSeconds": 60, "TruststoreUri": "s3://bucket/ca.pem", "DomainName": "api.example"}, False),
     ):
         template = Template("template.yaml", **parameters)
         rule = template.source["Rules"]["AnswersAreKeptForTokensAlone"]
         applies = template._boolean(rule["RuleCondition"])
         held = all(template._boolean(assertion["Assert"]) for assertion in rule["Assertions"])
         assert (not applies or held) == accepted, parameters
+        # A token that needs a proof or a certificate beside it is for the authorizer to refuse: the gateway cannot tell.
+        told = Stack(**parameters).root.properties("AuthorizerFunction")["Environment"]["Variables"].get("ANSWERS_ARE_KEPT")
+        assert (told == "true") == ("AuthorizerCacheSeconds" in parameters), parameters
 
 
 def test_security_headers_of_the_edge():
@@ -209,7 +223,10 @@ def test_the_gate_blocks_whatever_did_not_come_through_cloudfront():
     asked = rule["Statement"]["NotStatement"]["Statement"]["ByteMatchStatement"]
     assert rule["Action"] == {"Block": {}}
     assert asked["FieldToMatch"]["SingleHeader"]["Name"] == shown["HeaderName"].lower()
-    assert asked["SearchString"] == shown["HeaderValue"] and "resolve:secretsmanager" in shown["HeaderValue"]
+    edge = stack.children["Edge"]
+    assert shown["HeaderValue"] == "{{resolve:secretsmanager:<Secrets.Outputs.OriginSecretArn>}}"
+    assert asked["SearchString"] == "{{resolve:secretsmanager:<Edge.Outputs.OriginSecretArn>}}", "closed once the edge stands"
+    assert edge.resolve(edge.source["Outputs"]["OriginSecretArn"]["Value"]) == "<Secrets.Outputs.OriginSecretArn>"
     for visibility in (rule["VisibilityConfig"], stack.children["Firewall"].properties("WebAcl")["VisibilityConfig"]):
         assert visibility["SampledRequestsEnabled"] is False, "samples would show the secret"
     redacted = stack.children["Firewall"].properties("Logging")["RedactedFields"]
