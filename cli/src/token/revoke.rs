@@ -11,9 +11,10 @@ use crate::failure::Failure;
 use crate::input;
 use crate::output::Output;
 
-/// Ends everything that goes on in a name (every token issued before now, and the sessions that they stem from), or a
-/// client certificate and what is bound to it. Whoever it was may authenticate anew after five seconds, with another
-/// certificate.
+/// Ends everything that goes on in a name (every token issued before now, also those that a service holds or uses in other
+/// names, and the sessions that they stem from), or a client certificate and what is bound to it. Whoever it was may
+/// authenticate anew after five seconds, with another certificate. A user whose tokens are exchanged ends under both names,
+/// that of the issuer and ours.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  portcullis token revoke --subject svc.bff\n  portcullis token revoke --certificate stolen.crt"
@@ -51,7 +52,10 @@ pub(super) async fn run(args: &Args, output: &Output, environment: &Environment)
         let until = until.map_or_else(String::new, |until| format!(", remembered until {until}"));
         match (text("subject"), text("thumbprint")) {
             (Some(subject), _) => {
-                format!("Revoked: what {} was given before now{until}.", crate::table::printable(subject))
+                let also = answer.pointer("/also/subject").and_then(Value::as_str);
+                let names: Vec<_> =
+                    std::iter::once(subject).chain(also).map(crate::table::printable).collect();
+                format!("Revoked: what {} was given before now{until}.", names.join(" or "))
             }
             (None, thumbprint) => format!("Revoked: the certificate {}{until}.", thumbprint.unwrap_or("-")),
         }

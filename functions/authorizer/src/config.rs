@@ -31,7 +31,8 @@ pub struct Config {
     /// `RATES`: a file of rates as YAML; the shipped one where absent.
     pub rates: Rates,
     /// `API_KEYS`, `API_KEY_HEADER`, `MTLS_MODE`, `VIEWER_ADDRESS_HEADER`, `PUBLIC_URL`, `DPOP_MAX_AGE_SECONDS`,
-    /// `AUDIT_GRANTS`, `RATE_ANSWER`.
+    /// `AUDIT_GRANTS`, `RATE_ANSWER`, `ANSWERS_ARE_KEPT` (`true` where the gateway's time to live is not 0; `false` where
+    /// absent; not with `API_KEYS` or `MTLS_MODE`).
     pub authorizer: AuthorizerSettings,
     /// `LOG_LEVEL`: a `tracing` filter; `info` where absent.
     pub log_level: String,
@@ -89,7 +90,7 @@ impl Config {
 
 fn authorizer<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> AuthorizerSettings {
     let defaults = AuthorizerSettings::default();
-    AuthorizerSettings {
+    let settings = AuthorizerSettings {
         api_keys: word(s, "API_KEYS", ApiKeyMode::parse),
         api_key_header: s.parsed("API_KEY_HEADER", defaults.api_key_header, |name: &String| {
             name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -102,7 +103,15 @@ fn authorizer<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> AuthorizerS
             .parsed("DPOP_MAX_AGE_SECONDS", defaults.dpop_max_age_seconds, |n| (5..=300).contains(n)),
         grants: word(s, "AUDIT_GRANTS", GrantRecords::parse),
         rate_answer: word(s, "RATE_ANSWER", RateAnswer::parse),
+        answers_are_kept: s.parsed("ANSWERS_ARE_KEPT", defaults.answers_are_kept, |_| true),
+    };
+    let token_alone = settings.api_keys == ApiKeyMode::Off && settings.mtls == MtlsMode::Off;
+    if settings.answers_are_kept && !token_alone {
+        s.problem(
+            "ANSWERS_ARE_KEPT needs API_KEYS and MTLS_MODE to be off: answers are kept by the token alone",
+        );
     }
+    settings
 }
 
 fn public_url<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> Option<String> {
@@ -278,12 +287,29 @@ mod tests {
             ("RATES", "version: 1"),
             ("JWKS", "{"),
             ("PUBLIC_URL", "http://api.example"),
+            ("ANSWERS_ARE_KEPT", "300"),
         ] {
             let error = with(name, value).unwrap_err();
             assert!(error.to_string().contains(name), "{name}={value}: {error}");
         }
         for (name, value) in [("ISSUER", "http://id.example"), ("JWKS_URI", "http://id.example/keys")] {
             assert!(with(name, value).unwrap_err().to_string().contains("https"), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn answers_are_kept_only_where_the_token_says_all() {
+        assert!(!Config::from_lookup(complete).unwrap().authorizer.answers_are_kept);
+        assert!(with("ANSWERS_ARE_KEPT", "true").unwrap().authorizer.answers_are_kept);
+        for (name, value) in [("API_KEYS", "alternative"), ("MTLS_MODE", "permissive")] {
+            let lookup = |asked: &str| match asked {
+                "ANSWERS_ARE_KEPT" => Some("true".to_owned()),
+                "CREDENTIALS_TABLE" | "CREDENTIALS_KEY_SECRET" => Some("credentials".to_owned()),
+                _ if asked == name => Some(value.to_owned()),
+                _ => complete(asked),
+            };
+            let error = Config::from_lookup(lookup).unwrap_err().to_string();
+            assert!(error.contains("ANSWERS_ARE_KEPT needs"), "{name}: {error}");
         }
     }
 

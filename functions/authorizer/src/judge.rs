@@ -222,6 +222,7 @@ impl<P: Ports> Judge<P> {
         let presented = Presentation { dpop: proof, certificate: certificate::thumbprint(request) };
         let claims = match self.parts.verifier.verify(token, presented).await {
             Ok(verified) => verified.into_claims(),
+            Err(TokenError::KeysUnavailable) => return Err(self.unavailable("keys")),
             Err(error) => return Err(self.refused(Kind::TokenRefused, error.as_str(), request).await),
         };
         match self.parts.revocations.check(&claims).await {
@@ -230,6 +231,10 @@ impl<P: Ports> Judge<P> {
                 return Err(self.refused(Kind::TokenRefused, error.as_str(), request).await);
             }
             Err(FollowError::Store(_)) => return Err(self.unavailable("revocations")),
+        }
+        // Whoever came next with the token alone would get the answer that is kept.
+        if claims.cnf.is_some() && self.parts.settings.answers_are_kept {
+            return Err(self.refused(Kind::TokenRefused, "bound-while-answers-are-kept", request).await);
         }
         if let Some(proof) = proof {
             self.first_use(proof, request).await?;

@@ -19,8 +19,9 @@
 //! # What the gateway may keep
 //!
 //! It keeps policies by the identity sources of the authorizer (`Authorization` and the address) and knows nothing of API keys, proofs and certificates: whoever has the token would be taken for its owner without them. Where API keys
-//! are taken (`API_KEYS`) or certificates are looked at (`MTLS_MODE`), where tokens are bound to a proof's key or a
-//! certificate, or where limits are to count every request, the time to live is 0.
+//! are taken (`API_KEYS`) or certificates are looked at (`MTLS_MODE`), or where limits are to count every request, the time
+//! to live is 0; the settings of the first two and `ANSWERS_ARE_KEPT` exclude each other. Tokens that are bound to a proof's
+//! key or a certificate are not taken while answers are kept.
 //!
 //! # API keys beside tokens
 //!

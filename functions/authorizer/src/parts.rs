@@ -79,6 +79,8 @@ pub struct AuthorizerSettings {
     pub grants: GrantRecords,
     /// What the gateway is told when a limit refuses.
     pub rate_answer: RateAnswer,
+    /// Whether the gateway keeps answers (see [`crate`]): then no token is taken that is bound to a key or a certificate.
+    pub answers_are_kept: bool,
 }
 
 impl Default for AuthorizerSettings {
@@ -92,6 +94,7 @@ impl Default for AuthorizerSettings {
             dpop_max_age_seconds: 60,
             grants: GrantRecords::Once,
             rate_answer: RateAnswer::Error,
+            answers_are_kept: false,
         }
     }
 }

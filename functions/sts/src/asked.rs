@@ -1,6 +1,8 @@
 //! The token that somebody asks about, at introspection and revocation.
 
-use portcullis_token::{Approval, Approvals as _, Claims, Family, FamilyId, RefreshFamilies as _};
+use portcullis_token::{
+    Approval, Approvals as _, Claims, Family, FamilyId, FollowError, RefreshFamilies as _,
+};
 
 use crate::Ports;
 use crate::context::Context;
@@ -30,7 +32,8 @@ impl Asked {
             let policy = &context.parts.settings.family;
             let is_good = !family.revoked
                 && context.now < family.ends(policy)
-                && family.current.contains(&shown.fingerprint());
+                && family.current.contains(&shown.fingerprint())
+                && Self::goes_on(context, &family).await?;
             return Ok(Self::Refresh { id, family, is_good });
         }
         if let Some(claims) = Self::inspect(context, OwnType::Access, text).await? {
@@ -42,6 +45,16 @@ impl Asked {
         let approval = context.parts.approvals.peek(claims.jti.as_deref().unwrap_or_default()).await?;
         let open = approval.filter(|approval| !approval.is_expired(context.now));
         Ok(open.map_or(Self::Nothing, |approval| Self::Approval(Box::new(claims), approval)))
+    }
+
+    /// Whether neither the session's subject nor its client was revoked since it began.
+    async fn goes_on<P: Ports>(context: &Context<'_, P>, family: &Family) -> Result<bool, Refusal> {
+        let issuer = context.parts.settings.issuer.as_str();
+        match context.parts.revocations.check_session(issuer, family).await {
+            Ok(()) => Ok(true),
+            Err(FollowError::Token(_)) => Ok(false),
+            Err(FollowError::Store(error)) => Err(error.into()),
+        }
     }
 
     async fn inspect<P: Ports>(

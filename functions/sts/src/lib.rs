@@ -27,6 +27,8 @@ mod revoke;
 mod rotate;
 
 pub use handler::StsFunction;
-pub use issuer::{Issuer, IssuerError, UserIssuer, UserIssuers, UserIssuersError, parse_user_issuers};
+pub use issuer::{
+    Issuer, IssuerError, UserIssuer, UserIssuers, UserIssuersError, UserTokens, parse_user_issuers,
+};
 pub use parts::{ADDRESS_RATE, CLIENT_RATE, MAX_TOKEN_LIFETIME, Parts, Ports, StsSettings};
 pub use publish::OPENAPI;

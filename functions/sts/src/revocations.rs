@@ -37,14 +37,39 @@ pub(crate) async fn add<P: Ports>(context: &mut Context<'_, P>) -> Result<ProxyR
     let (revocation, event) = read(context, &caller, order.ok_or(MALFORMED)?)?;
     context.parts.revocations.store().add(&revocation).await?;
     context.note(event);
+    let alias = alias(context, &caller, &revocation);
+    if let Some((alias, event)) = &alias {
+        context.parts.revocations.store().add(alias).await?;
+        context.note(event.clone());
+    }
     let ended = end_keys(context, &revocation.target).await?;
     context.count("Revocations");
     let mut body = described(&revocation.target);
     if let Value::Object(members) = &mut body {
         members.insert("until".to_owned(), revocation.until.as_second().into());
+        members.extend(alias.map(|(alias, _)| ("also".to_owned(), described(&alias.target))));
         members.extend(ended.map(|count| ("api_keys".to_owned(), count.into())));
     }
     Ok(ProxyResponse::json(200, body.to_string()))
+}
+
+/// Users have two names, their issuer's and ours: sessions go on in the one and begin with the other, so they end together.
+fn alias<P: Ports>(
+    context: &Context<'_, P>,
+    caller: &str,
+    revocation: &Revocation,
+) -> Option<(Revocation, SecurityEvent)> {
+    let RevocationTarget::Subject { iss, sub, before } = &revocation.target else { return None };
+    let own = context.parts.settings.issuer.as_str();
+    let (iss, sub) = context.parts.user_issuers.alias(own, iss, sub)?;
+    let event = of_subject(context, caller, &iss, &sub);
+    let target = RevocationTarget::Subject { iss, sub, before: *before };
+    Some((Revocation { target, until: revocation.until }, event))
+}
+
+fn of_subject<P: Ports>(context: &Context<'_, P>, caller: &str, iss: &str, sub: &str) -> SecurityEvent {
+    let event = context.event(Kind::TokenRevoked, caller).reason("subject");
+    event.resource("subject", sub).detail("issuer", iss)
 }
 
 /// An API key stands for its owner without a token: what ends the one ends the other. Where this fails, the caller asks
@@ -73,8 +98,7 @@ fn read<P: Ports>(
             if ![&sub, &iss].into_iter().all(|text| is_name(text)) {
                 return Err(Refusal::InvalidRequest("subject or issuer is not a name"));
             }
-            let event = context.event(Kind::TokenRevoked, caller).reason("subject");
-            let event = event.resource("subject", &sub).detail("issuer", &iss);
+            let event = of_subject(context, caller, &iss, &sub);
             let target = RevocationTarget::Subject { iss, sub, before: later(context.now, SETTLED) };
             // Until the last refresh token that was given out before has ended, and the last access token of it.
             let until =

@@ -49,6 +49,10 @@ pub enum TokenError {
     /// The issuer has no such key, or none is known of it.
     #[error("token key is unknown")]
     UnknownKey,
+    /// The issuer's keys cannot be had now, or not lately enough to tell: nothing is known of the token, and it may be
+    /// good. Whoever shows it should try again.
+    #[error("token keys are unavailable")]
+    KeysUnavailable,
     /// The key is not one for the token's algorithm.
     #[error("token key does not fit its algorithm")]
     KeyMismatch,
@@ -125,6 +129,7 @@ impl TokenError {
             Self::TypeMismatch => "type-mismatch",
             Self::KeyIdMissing => "key-id-missing",
             Self::UnknownKey => "unknown-key",
+            Self::KeysUnavailable => "keys-unavailable",
             Self::KeyMismatch => "key-mismatch",
             Self::SignatureEmpty => "signature-empty",
             Self::Signature => "signature",

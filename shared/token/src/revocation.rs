@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::iter::successors;
 
 use portcullis_base::Timestamp;
 
-use crate::{Claims, StoreError, Thumbprint, TokenError};
+use crate::{Claims, Family, StoreError, Thumbprint, TokenError};
 
 /// One revocation. It is kept until the last token that it hits has expired by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +32,12 @@ pub enum RevocationTarget {
         /// The family.
         sid: String,
     },
-    /// Every token of that subject issued before a time: a user's "log out everywhere", a service's lost secret.
+    /// Every token issued before a time that is about that subject, was given to it as a client (`client_id`), or is used by
+    /// it in another's name (`act`): a user's "log out everywhere", a service's lost secret.
     Subject {
-        /// Its `iss`.
+        /// The issuer that gave it this name.
         iss: String,
-        /// Its `sub`.
+        /// Its name.
         sub: String,
         /// Tokens with an `iat` before this, or with none, are dead.
         before: Timestamp,
@@ -109,17 +111,20 @@ impl RevocationList {
         let by_certificate = || self.certificates.get(&claims.cnf?.x5t_s256?);
         let hit = (!self.tokens.is_empty() && by_token().is_some())
             || (!self.families.is_empty() && by_family().is_some())
-            || self.hits_subject(&claims.iss, &claims.sub, issued)
+            || self.hits_anyone(claims, issued)
             || (!self.certificates.is_empty() && by_certificate().is_some());
         if hit { Err(TokenError::Revoked) } else { Ok(()) }
     }
 
-    /// Whether what began then in a subject's name still goes on: a refresh-token family.
+    /// Whether a session of that issuer still goes on: neither its subject nor the client that holds it was revoked since it
+    /// began.
     ///
     /// # Errors
     /// [`TokenError::Revoked`].
-    pub fn check_session(&self, iss: &str, sub: &str, began: Timestamp) -> Result<(), TokenError> {
-        if self.hits_subject(iss, sub, began.as_millisecond()) { Err(TokenError::Revoked) } else { Ok(()) }
+    pub fn check_session(&self, iss: &str, family: &Family) -> Result<(), TokenError> {
+        let names = [&family.subject, &family.client_id];
+        let hit = names.into_iter().any(|name| self.hits_subject(iss, name, family.created_at));
+        if hit { Err(TokenError::Revoked) } else { Ok(()) }
     }
 
     /// Whether a client certificate is still good.
@@ -128,6 +133,17 @@ impl RevocationList {
     /// [`TokenError::Revoked`].
     pub fn check_certificate(&self, thumbprint: &Thumbprint) -> Result<(), TokenError> {
         if self.certificates.contains_key(thumbprint) { Err(TokenError::Revoked) } else { Ok(()) }
+    }
+
+    /// Whoever a token is about, was given to or is used by: a client that was broken into may hold tokens in the names of
+    /// all its users.
+    fn hits_anyone(&self, claims: &Claims, since: i64) -> bool {
+        let iss = claims.iss.as_str();
+        let actors = successors(claims.act.as_deref(), |actor| actor.act.as_deref());
+        let actors = actors.map(|actor| (actor.iss.as_deref().unwrap_or(iss), actor.sub.as_str()));
+        let client = claims.client_id.iter().map(|client| (iss, client.as_str()));
+        let mut names = std::iter::once((iss, claims.sub.as_str())).chain(client).chain(actors);
+        !self.subjects.is_empty() && names.any(|(iss, name)| self.hits_subject(iss, name, since))
     }
 
     fn hits_subject(&self, iss: &str, sub: &str, since: i64) -> bool {
@@ -178,7 +194,7 @@ pub struct RevocationPage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Confirmation, NumericDate};
+    use crate::{Actor, Confirmation, NumericDate};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(seconds).unwrap()
@@ -204,6 +220,23 @@ mod tests {
 
     fn token(iss: &str, jti: &str) -> RevocationTarget {
         RevocationTarget::Token { iss: iss.into(), jti: jti.into() }
+    }
+
+    fn family(subject: &str, client: &str, began: i64) -> Family {
+        Family {
+            subject: subject.into(),
+            client_id: client.into(),
+            scope: String::new(),
+            created_at: began * 1_000,
+            rotated_at: 1_900_000,
+            generation: 3,
+            current: Vec::new(),
+            revoked: false,
+        }
+    }
+
+    fn actor(sub: &str, iss: Option<&str>, act: Option<Box<Actor>>) -> Option<Box<Actor>> {
+        Some(Box::new(Actor { sub: sub.into(), iss: iss.map(Into::into), act }))
     }
 
     fn subject(iss: &str, sub: &str, before: Timestamp) -> RevocationTarget {
@@ -249,17 +282,39 @@ mod tests {
         assert_eq!(by_certificate.check(&unbound), Ok(()), "a token that is bound to nothing");
 
         let ended = list(subject("https://a", "svc.bff", at(1_000)));
-        for (label, iss, sub, began, expected) in [
-            ("began before", "https://a", "svc.bff", 999, Err(TokenError::Revoked)),
-            ("began then", "https://a", "svc.bff", 1_000, Ok(())),
-            ("another subject", "https://a", "svc.memory", 999, Ok(())),
-            ("another issuer", "https://b", "svc.bff", 999, Ok(())),
+        for (label, iss, sub, client, began, expected) in [
+            ("began before", "https://a", "svc.bff", "svc.bff", 999, Err(TokenError::Revoked)),
+            ("held in another's name", "https://a", "idp:user-7", "svc.bff", 999, Err(TokenError::Revoked)),
+            ("held by another", "https://a", "svc.bff", "svc.memory", 999, Err(TokenError::Revoked)),
+            ("began then", "https://a", "svc.bff", "svc.bff", 1_000, Ok(())),
+            ("another subject and client", "https://a", "idp:user-7", "svc.memory", 999, Ok(())),
+            ("another issuer", "https://b", "svc.bff", "svc.bff", 999, Ok(())),
         ] {
-            assert_eq!(ended.check_session(iss, sub, at(began)), expected, "{label}");
+            assert_eq!(ended.check_session(iss, &family(sub, client, began)), expected, "{label}");
         }
         let mut later = ended;
         later.prune(at(2_000));
         assert!(later.is_empty());
+    }
+
+    #[test]
+    fn tokens_in_other_names_end_with_whoever_holds_or_uses_them() {
+        let chain = actor("svc.memory", None, actor("gateway", Some("https://b"), None));
+        let held =
+            Claims { sub: "idp:user-7".into(), client_id: Some("svc.bff".into()), act: chain, ..claims() };
+        for (label, target, hit) in [
+            ("the client", subject("https://a", "svc.bff", at(1_001)), true),
+            ("the client, issued after", subject("https://a", "svc.bff", at(1_000)), false),
+            ("a client of that name of another issuer", subject("https://b", "svc.bff", at(1_001)), false),
+            ("who acts", subject("https://a", "svc.memory", at(1_001)), true),
+            ("who acts, issued after", subject("https://a", "svc.memory", at(1_000)), false),
+            ("who acted before, of another issuer", subject("https://b", "gateway", at(1_001)), true),
+            ("one of that name here", subject("https://a", "gateway", at(1_001)), false),
+            ("whom it is about", subject("https://a", "idp:user-7", at(1_001)), true),
+            ("somebody else", subject("https://a", "svc.actuator", at(1_001)), false),
+        ] {
+            assert_eq!(list(target).check(&held).is_err(), hit, "{label}");
+        }
     }
 
     #[test]

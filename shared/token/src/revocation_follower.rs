@@ -8,7 +8,7 @@ use async_lock::Mutex;
 use portcullis_base::{Clock, Timestamp};
 
 use crate::time::between;
-use crate::{Claims, RevocationList, RevocationStore, StoreError, Thumbprint, TokenError};
+use crate::{Claims, Family, RevocationList, RevocationStore, StoreError, Thumbprint, TokenError};
 
 /// How old a copy may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,13 +73,13 @@ impl<S: RevocationStore, C: Clock> RevocationFollower<S, C> {
         Ok(self.copy.read().unwrap_or_else(PoisonError::into_inner).list.check(claims)?)
     }
 
-    /// Whether what began then in a subject's name still goes on, by a copy that is fresh.
+    /// Whether a session of that issuer still goes on, by a copy that is fresh.
     ///
     /// # Errors
     /// See [`FollowError`].
-    pub async fn check_session(&self, iss: &str, sub: &str, began: Timestamp) -> Result<(), FollowError> {
+    pub async fn check_session(&self, iss: &str, family: &Family) -> Result<(), FollowError> {
         self.bring_up_to_date().await?;
-        Ok(self.copy.read().unwrap_or_else(PoisonError::into_inner).list.check_session(iss, sub, began)?)
+        Ok(self.copy.read().unwrap_or_else(PoisonError::into_inner).list.check_session(iss, family)?)
     }
 
     /// Whether a client certificate is still good, by a copy that is fresh.

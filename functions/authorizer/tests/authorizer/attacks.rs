@@ -240,6 +240,31 @@ async fn a_revocation_is_honoured_within_seconds() {
 }
 
 #[tokio::test]
+async fn what_a_revoked_service_holds_in_other_names_is_dead_too() {
+    for (label, token) in [
+        ("given to it", with(claims("svc.bff"), "sub", json!("cognito:user-7"))),
+        (
+            "used by it",
+            with(
+                with(claims("svc.memory"), "sub", json!("cognito:user-7")),
+                "act",
+                json!({"sub": "svc.bff"}),
+            ),
+        ),
+    ] {
+        let world = World::new();
+        let _ = allowed(&world.judge(&read_with(&es256(&token))).await);
+        let target =
+            RevocationTarget::Subject { iss: ISSUER.into(), sub: "svc.bff".into(), before: at(NOW + 1) };
+        let revocation = Revocation { target, until: at(NOW + 600) };
+        RevocationStore::add(&world.tokens, &revocation).await.unwrap();
+        world.clock.advance(2_001);
+        assert_eq!(world.judge(&read_with(&es256(&token))).await, Verdict::Unauthorized, "{label}");
+        assert!(world.last_record().contains("revoked"), "{label}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_begins_after_the_revocation_goes_on() {
     let world = World::new();
     let target =
@@ -282,10 +307,18 @@ async fn no_credentials_are_401_and_fill_no_log() {
 }
 
 #[tokio::test]
-async fn keys_that_cannot_be_fetched_are_none_and_old_ones_do_for_an_hour() {
+async fn keys_that_cannot_be_fetched_say_nothing_of_a_token_and_old_ones_do_for_an_hour() {
     let world = World::new();
     world.keys.fail(true);
-    assert_eq!(world.judge(&read_with(&token_of("svc.memory"))).await, Verdict::Unauthorized);
+    assert_eq!(world.judge(&read_with(&token_of("svc.memory"))).await, Verdict::Unavailable);
+    assert!(world.codes().is_empty(), "no token was refused: {:?}", world.codes());
+    let lines = world.metric_lines();
+    assert!(
+        lines.contains("\"Verdict\":\"unavailable\"") && lines.contains("\"Reason\":\"keys\""),
+        "{lines}"
+    );
+    let expired = with(claims("svc.memory"), "exp", json!(NOW - 600));
+    assert_eq!(world.judge(&read_with(&es256(&expired))).await, Verdict::Unauthorized, "under any key");
     world.keys.fail(false);
     world.clock.advance(10_000);
     let _ = allowed(&world.judge(&read_with(&token_of("svc.memory"))).await);
@@ -294,5 +327,5 @@ async fn keys_that_cannot_be_fetched_are_none_and_old_ones_do_for_an_hour() {
     let _ = allowed(&world.judge(&read_with(&token_of("svc.memory"))).await);
     world.clock.advance(3_600_000);
     let fresh = with(with(claims("svc.memory"), "exp", json!(NOW + 4_600)), "iat", json!(NOW + 4_000));
-    assert_eq!(world.judge(&read_with(&es256(&fresh))).await, Verdict::Unauthorized, "a key set too old");
+    assert_eq!(world.judge(&read_with(&es256(&fresh))).await, Verdict::Unavailable, "a key set too old");
 }

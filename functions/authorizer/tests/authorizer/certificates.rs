@@ -172,6 +172,9 @@ async fn a_bound_token_needs_its_certificate_in_every_mode() {
         assert_eq!(world.judge(&other).await, Verdict::Unauthorized, "{mode:?}");
         assert_eq!(world.judge(&read_with(&bound)).await, Verdict::Unauthorized, "{mode:?}");
     }
+    let keeping = World::with(|setup| setup.settings.answers_are_kept = true);
+    let verdict = keeping.judge(&shown(read_with(&bound), &pem, "")).await;
+    assert_eq!(verdict, Verdict::Unauthorized, "the answer would do for whoever has the token alone");
 }
 
 #[tokio::test]

@@ -80,6 +80,17 @@ async fn a_bound_token_is_no_bearer_token() {
 }
 
 #[tokio::test]
+async fn while_the_gateway_keeps_answers_no_token_is_taken_that_needs_more_than_itself() {
+    let world = World::with(|setup| setup.settings.answers_are_kept = true);
+    let key = signer(Algorithm::EdDsa);
+    let token = bound(key);
+    assert_eq!(judged(&world, &token, &proof(key, &body(&token, "p-1"))).await, Verdict::Unauthorized);
+    assert!(world.last_record().contains("bound-while-answers-are-kept"), "{}", world.last_record());
+    assert!(!world.calls.take().contains(&"replay"), "the proof is not used up");
+    let _ = allowed(&world.judge(&read_with(&token_of("svc.memory"))).await);
+}
+
+#[tokio::test]
 async fn without_the_replay_window_no_proof_is_taken() {
     let world = World::new();
     let key = signer(Algorithm::EdDsa);

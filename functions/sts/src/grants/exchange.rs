@@ -7,7 +7,9 @@ use std::time::Duration;
 use portcullis_access::Identity;
 use portcullis_audit::Kind;
 use portcullis_lambda::ProxyResponse;
-use portcullis_token::{Actor, Claims, NumericDate, Presentation, Scope, UnverifiedToken};
+use portcullis_token::{
+    Actor, Claims, FollowError, NumericDate, Presentation, Scope, TokenError, UnverifiedToken,
+};
 
 use super::{approval, audience, refresh};
 use crate::Ports;
@@ -16,6 +18,7 @@ use crate::client::Client;
 use crate::context::Context;
 use crate::form::Form;
 use crate::issue::{Draft, TokenAnswer, narrow, sign};
+use crate::issuer::SubjectType;
 use crate::own_tokens::{NotTaken, OwnType};
 use crate::refusal::Refusal;
 
@@ -41,10 +44,15 @@ pub(super) async fn token<P: Ports>(
     };
     match subject_type {
         APPROVAL => approval::execute(context, form, client, binding, subject_token, issued_type).await,
-        ACCESS_TOKEN | JWT | ID_TOKEN => {
-            delegate(context, form, client, binding, subject_token, issued_type).await
+        said => {
+            let said = match said {
+                ACCESS_TOKEN => SubjectType::AccessToken,
+                ID_TOKEN => SubjectType::IdToken,
+                JWT => SubjectType::Jwt,
+                _ => return Err(Refusal::InvalidRequest("subject_token_type is not supported")),
+            };
+            delegate(context, form, client, binding, (subject_token, said), issued_type).await
         }
-        _ => Err(Refusal::InvalidRequest("subject_token_type is not supported")),
     }
 }
 
@@ -53,11 +61,11 @@ async fn delegate<P: Ports>(
     form: &Form<'_>,
     client: &Client<'_>,
     binding: &Binding,
-    subject_token: &str,
+    (subject_token, said): (&str, SubjectType),
     issued_type: &str,
 ) -> Result<ProxyResponse, Refusal> {
     let audience = audience(context, client.identity, form)?;
-    let subject = subject(context, client, binding, subject_token).await?;
+    let subject = subject(context, client, binding, subject_token, said).await?;
     let scope = narrow(&subject.scope, form.value("scope"))?;
     if scope.is_empty() {
         return Err(Refusal::InvalidScope);
@@ -100,37 +108,60 @@ struct Subject {
     is_user_session: bool,
 }
 
-/// Verifies the subject token, by who issued it.
+/// Verifies the subject token, by who issued it and what it is said to be.
 async fn subject<P: Ports>(
     context: &mut Context<'_, P>,
     client: &Client<'_>,
     binding: &Binding,
     text: &str,
+    said: SubjectType,
 ) -> Result<Subject, Refusal> {
     let issuer =
         UnverifiedToken::parse(text).map_err(|_| NOT_TAKEN)?.dangerous_unverified_claims().iss.clone();
     if issuer == context.parts.settings.issuer.as_str() {
+        if said == SubjectType::IdToken {
+            return Err(refused(context, TokenError::TypeMismatch.as_str()));
+        }
         let claims = own(context, OwnType::Access, binding, text).await?;
         return of_own(context, client.identity, claims);
     }
+    let (name, claims) = of_user(context, binding, &issuer, text, said).await?;
+    Ok(Subject {
+        name,
+        // Never more than the client could do for itself.
+        scope: client.identity.scope(),
+        act: Some(refresh::actor(client)),
+        sid: None,
+        ends: claims.exp,
+        is_user_session: true,
+    })
+}
+
+/// Verifies a user's token of another issuer: what ours call the user, and what it says.
+async fn of_user<P: Ports>(
+    context: &mut Context<'_, P>,
+    binding: &Binding,
+    issuer: &str,
+    text: &str,
+    said: SubjectType,
+) -> Result<(String, Claims), Refusal> {
     let parts = context.parts;
-    let (Some(name), Some(verifier)) = (parts.user_issuers.name_of(&issuer), parts.user_issuers.verifier())
-    else {
-        return Err(refused(context, "unknown-issuer"));
+    let (name, claims) = match parts.user_issuers.verify(issuer, text, presentation(binding), said).await {
+        Ok(verified) => verified,
+        Err(error @ TokenError::KeysUnavailable) => {
+            tracing::error!(%error, issuer, "a user's token cannot be judged");
+            return Err(Refusal::Unavailable);
+        }
+        Err(error) => return Err(refused(context, error.as_str())),
     };
-    match verifier.verify(text, presentation(binding)).await {
-        // With the issuer's name before it, it would be longer than a subject may be.
-        Ok(token) if token.claims().sub.len() > MAX_USER => Err(refused(context, "subject-too-long")),
-        Ok(token) => Ok(Subject {
-            name: format!("{name}:{}", token.claims().sub),
-            // Never more than the client could do for itself.
-            scope: client.identity.scope(),
-            act: Some(refresh::actor(client)),
-            sid: None,
-            ends: token.claims().exp,
-            is_user_session: true,
-        }),
-        Err(error) => Err(refused(context, error.as_str())),
+    // With the issuer's name before it, it would be longer than a subject may be.
+    if claims.sub.len() > MAX_USER {
+        return Err(refused(context, "subject-too-long"));
+    }
+    match parts.revocations.check(&claims).await {
+        Ok(()) => Ok((name, claims)),
+        Err(FollowError::Token(error)) => Err(refused(context, error.as_str())),
+        Err(FollowError::Store(error)) => Err(error.into()),
     }
 }
 

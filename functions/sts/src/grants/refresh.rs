@@ -97,15 +97,14 @@ async fn judge<P: Ports>(
     }
 }
 
-/// Whether all that began with the family was not ended since, in its subject's name.
+/// Whether all that began with the family was not ended since, in its subject's name or its client's.
 async fn goes_on<P: Ports>(
     context: &mut Context<'_, P>,
     family: &Family,
     shown: &RefreshToken,
 ) -> Result<(), Refusal> {
     let issuer = context.parts.settings.issuer.as_str();
-    let began = Timestamp::from_millisecond(family.created_at).map_err(|_| Refusal::Internal)?;
-    match context.parts.revocations.check_session(issuer, &family.subject, began).await {
+    match context.parts.revocations.check_session(issuer, family).await {
         Ok(()) => Ok(()),
         Err(FollowError::Store(error)) => Err(error.into()),
         Err(FollowError::Token(_)) => {

@@ -59,8 +59,7 @@ async fn other_types_and_targets_are_exchanged_as_asked() {
     let sts = sts().await;
     let user = sts.user_token(|_| {});
     for (label, typ, more, audience, issued) in [
-        ("an id token", ID, &[][..], AUDIENCE, ACCESS),
-        ("a jwt", JWT, &[], AUDIENCE, ACCESS),
+        ("a jwt", JWT, &[][..], AUDIENCE, ACCESS),
         ("for a service", ACCESS, &[("audience", "svc.memory")], "svc.memory", ACCESS),
         ("an access token by name", ACCESS, &[("requested_token_type", ACCESS)], AUDIENCE, ACCESS),
         ("a jwt by name", ACCESS, &[("requested_token_type", JWT)], AUDIENCE, JWT),
@@ -74,6 +73,63 @@ async fn other_types_and_targets_are_exchanged_as_asked() {
         let token = answer.text("access_token");
         assert!(sts.verify_for(&token, audience, Default::default()).await.is_ok(), "{label}");
     }
+}
+
+#[tokio::test]
+async fn a_subject_token_is_what_it_is_said_to_be() {
+    let sts = sts().await;
+    let (user, id, own) = (sts.user_token(|_| {}), sts.id_token(|_| {}), sts.token_of("svc.bff").await);
+    let issue = |change| sts.id_token(change);
+    for (label, token, typ, good) in [
+        ("an access token", &user, ACCESS, true),
+        ("an access token as a jwt", &user, JWT, true),
+        ("an access token as an id token", &user, ID, false),
+        ("an id token", &id, ID, true),
+        ("an id token as a jwt", &id, JWT, true),
+        ("an id token as an access token", &id, ACCESS, false),
+        ("our own", &own, ACCESS, true),
+        ("our own as a jwt", &own, JWT, true),
+        ("our own as an id token", &own, ID, false),
+        (
+            "an id token among access tokens",
+            &sts.user_token(|c| drop(c.other.insert("token_use".to_owned(), "id".into()))),
+            ACCESS,
+            false,
+        ),
+        ("an id token for others besides", &issue(|c| c.aud.push("other".to_owned())), ID, false),
+        (
+            "an id token of another client",
+            &issue(|c| drop(c.other.insert("azp".to_owned(), "other".into()))),
+            ID,
+            false,
+        ),
+        ("an id token that is not dated", &issue(|c| c.iat = None), ID, false),
+    ] {
+        let answer = sts.send(&exchange("svc.bff", token, typ, &[])).await;
+        match good {
+            true => assert_eq!(answer.status, 200, "{label}: {answer:?}"),
+            false => {
+                assert_eq!(answer.error(), (400, "invalid_request"), "{label}");
+                let record = sts.audit.records().last().unwrap().body().to_owned();
+                assert!(record.contains("\"type-mismatch\""), "{label}: {record}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_had_are_no_fault_of_the_token() {
+    let sts = sts().await;
+    sts.outside.is_down.store(true, std::sync::atomic::Ordering::SeqCst);
+    let user = sts.user_token(|_| {});
+    let answer = sts.send(&exchange("svc.bff", &user, ACCESS, &[])).await;
+    assert_eq!(answer.error(), (503, "temporarily_unavailable"));
+    assert!(!sts.codes().contains(&"token-refused".to_owned()), "nothing is known of it");
+    let bad = sts.user_token(|c| c.exp = NumericDate::from_seconds(START - 60).unwrap());
+    assert_eq!(sts.send(&exchange("svc.bff", &bad, ACCESS, &[])).await.error(), (400, "invalid_request"));
+    sts.outside.is_down.store(false, std::sync::atomic::Ordering::SeqCst);
+    sts.clock.advance(10_000);
+    assert_eq!(sts.send(&exchange("svc.bff", &user, ACCESS, &[])).await.status, 200, "it was good");
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! The end of everything in a name, and of a certificate.
 
 use portcullis_access::ApiKeyStore as _;
-use portcullis_token::{RevocationList, RevocationStore as _, Thumbprint, TokenError};
+use portcullis_base::Timestamp;
+use portcullis_token::{Family, RevocationList, RevocationStore as _, Thumbprint, TokenError};
 use rcgen::{CertificateParams, KeyPair, SanType};
 use serde_json::{Value, json};
 
@@ -109,13 +110,104 @@ async fn subjects_of_other_issuers_are_named_with_them() {
     let answer = revoke(&sts, "ops.admin", &json!({"subject": "user-7", "issuer": OUTSIDE})).await;
     assert_eq!((answer.status, &answer.body["issuer"]), (200, &json!(OUTSIDE)), "{answer:?}");
     let list = revoked(&sts).await;
-    let began = portcullis_base::Timestamp::from_second(START + 5).unwrap();
-    assert_eq!(
-        list.check_session(OUTSIDE, "user-7", portcullis_base::Timestamp::UNIX_EPOCH),
-        Err(TokenError::Revoked)
-    );
-    assert_eq!(list.check_session(ISSUER, "user-7", portcullis_base::Timestamp::UNIX_EPOCH), Ok(()));
-    assert_eq!(list.check_session(OUTSIDE, "user-7", began), Ok(()));
+    let began = Timestamp::from_second(START + 5).unwrap();
+    for (label, issuer, subject, began, expected) in [
+        ("by its issuer's name", OUTSIDE, "user-7", Timestamp::UNIX_EPOCH, Err(TokenError::Revoked)),
+        ("by ours", ISSUER, "cognito:user-7", Timestamp::UNIX_EPOCH, Err(TokenError::Revoked)),
+        ("one of that name here", ISSUER, "user-7", Timestamp::UNIX_EPOCH, Ok(())),
+        ("another user", ISSUER, "cognito:user-8", Timestamp::UNIX_EPOCH, Ok(())),
+        ("after it", OUTSIDE, "user-7", began, Ok(())),
+        ("by ours, after it", ISSUER, "cognito:user-7", began, Ok(())),
+    ] {
+        assert_eq!(list.check_session(issuer, &session(subject, began)), expected, "{label}");
+    }
+}
+
+fn session(subject: &str, began: Timestamp) -> Family {
+    Family {
+        subject: subject.to_owned(),
+        client_id: "svc.bff".to_owned(),
+        scope: String::new(),
+        created_at: began.as_millisecond(),
+        rotated_at: began.as_millisecond(),
+        generation: 0,
+        current: Vec::new(),
+        revoked: false,
+    }
+}
+
+fn exchange(token: &str) -> Call {
+    Call::token(&[
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", token),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+    ])
+    .basic("svc.bff")
+}
+
+#[tokio::test]
+async fn a_user_of_another_issuer_is_ended_by_either_name() {
+    for (order, also) in [
+        (json!({"subject": "user-7", "issuer": OUTSIDE}), ("cognito:user-7", ISSUER)),
+        (json!({"subject": "cognito:user-7"}), ("user-7", OUTSIDE)),
+    ] {
+        let sts = sts().await;
+        let token = sts.user_token(|_| {});
+        let begun = sts.send(&exchange(&token)).await;
+        let others = sts.send(&exchange(&sts.user_token(|claims| claims.sub = "user-8".to_owned()))).await;
+        assert_eq!((begun.status, others.status), (200, 200));
+        sts.clock.advance(1_000);
+        let answer = revoke(&sts, "ops.admin", &order).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let named = (&answer.body["also"]["subject"], &answer.body["also"]["issuer"]);
+        assert_eq!(named, (&json!(also.0), &json!(also.1)), "{answer:?}");
+        let noted: Vec<_> = sts.audit.records().iter().map(|record| record.body().to_owned()).collect();
+        for name in [order["subject"].as_str().unwrap(), also.0] {
+            let name = format!("\"{name}\"");
+            let revoked = |body: &&String| body.contains("token-revoked") && body.contains(&name);
+            assert!(noted.iter().any(|body| revoked(&body)), "{name} is on record");
+        }
+
+        sts.clock.advance(6_000);
+        assert_eq!(sts.send(&exchange(&token)).await.error(), (400, "invalid_request"), "{order}");
+        let next = sts.send(&refresh(&begun.text("refresh_token"))).await;
+        assert_eq!(next.error(), (400, "invalid_grant"), "{order}");
+        let told = Call::form("/sts/introspect", &[("token", &begun.text("access_token"))]);
+        assert_eq!(sts.send(&told.basic("ops.auditor")).await.body, json!({"active": false}), "{order}");
+        assert_eq!(sts.send(&refresh(&others.text("refresh_token"))).await.status, 200, "another user");
+        assert_eq!(sts.send(&exchange(&sts.user_token(|_| {}))).await.status, 200, "who came in anew");
+    }
+}
+
+#[tokio::test]
+async fn a_service_keeps_nothing_that_it_had_in_other_names() {
+    let sts = sts().await;
+    let user = sts.send(&exchange(&sts.user_token(|_| {}))).await;
+    let handed = Call::token(&[
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", &user.text("access_token")),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+    ]);
+    let handed = sts.send(&handed.basic("svc.memory")).await;
+    let others = sts.token_of("svc.memory").await;
+    let active = async |token: &str| {
+        let told = Call::form("/sts/introspect", &[("token", token)]).basic("ops.auditor");
+        sts.send(&told).await.body["active"] == true
+    };
+    let held = [user.text("access_token"), user.text("refresh_token"), handed.text("access_token")];
+    for token in &held {
+        assert!(active(token).await);
+    }
+    sts.clock.advance(1_000);
+    assert_eq!(revoke(&sts, "ops.admin", &json!({"subject": "svc.bff"})).await.status, 200);
+    sts.clock.advance(6_000);
+    for (index, token) in held.iter().enumerate() {
+        assert!(!active(token).await, "{index}");
+    }
+    assert_eq!(sts.send(&refresh(&user.text("refresh_token"))).await.error(), (400, "invalid_grant"));
+    assert!(active(&others).await, "another's own");
+    let after = sts.send(&exchange(&sts.user_token(|_| {}))).await;
+    assert_eq!(sts.send(&refresh(&after.text("refresh_token"))).await.status, 200, "it may begin anew");
 }
 
 #[tokio::test]

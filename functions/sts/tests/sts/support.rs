@@ -1,6 +1,7 @@
 //! A token service over memory, and requests as the gateway hands them on.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use portcullis_token::{
     VerifiedToken, Verifier,
 };
 use serde_json::{Value, json};
-use sts_function::{Issuer, Parts, Ports, StsFunction, StsSettings, UserIssuer, UserIssuers};
+use sts_function::{Issuer, Parts, Ports, StsFunction, StsSettings, UserIssuer, UserIssuers, UserTokens};
 
 pub(crate) struct Memory;
 
@@ -41,11 +42,18 @@ impl Ports for Memory {
 
 /// An OIDC issuer outside: Cognito, Keycloak.
 #[derive(Clone)]
-pub(crate) struct OutsideIssuer(pub(crate) Arc<LocalSigner>);
+pub(crate) struct OutsideIssuer {
+    pub(crate) key: Arc<LocalSigner>,
+    /// Its key set is not to be had.
+    pub(crate) is_down: Arc<AtomicBool>,
+}
 
 impl JwksSource for OutsideIssuer {
     async fn fetch(&self, _: &str) -> Result<Jwks, JwksSourceError> {
-        Jwks::new([self.0.public().clone()]).map_err(|_| JwksSourceError::Malformed)
+        if self.is_down.load(Ordering::SeqCst) {
+            return Err(JwksSourceError::Unavailable);
+        }
+        Jwks::new([self.key.public().clone()]).map_err(|_| JwksSourceError::Malformed)
     }
 }
 
@@ -64,6 +72,7 @@ pub(crate) struct Sts {
 pub(crate) const ISSUER: &str = "https://id.example";
 pub(crate) const AUDIENCE: &str = "https://api.example";
 pub(crate) const OUTSIDE: &str = "https://idp.example/pool";
+pub(crate) const OIDC: &str = "https://oidc.example";
 pub(crate) const START: i64 = 1_800_000_000;
 
 /// What a test may set otherwise.
@@ -113,11 +122,8 @@ pub(crate) async fn sts_with(options: Options) -> Sts {
     }
     static OUTSIDE_KEY: OnceLock<Arc<LocalSigner>> = OnceLock::new();
     let generate = || Arc::new(LocalSigner::generate(Algorithm::Rs256).unwrap());
-    let outside = OutsideIssuer(Arc::clone(OUTSIDE_KEY.get_or_init(generate)));
-    let policy =
-        IssuerPolicy::new(OUTSIDE, Audience::ClientIdAnyOf(vec!["app".to_owned()]), &[Algorithm::Rs256])
-            .unwrap()
-            .with_token_type(TokenType::JwtOrAbsent);
+    let outside =
+        OutsideIssuer { key: Arc::clone(OUTSIDE_KEY.get_or_init(generate)), is_down: Arc::default() };
     let audit = Arc::new(MemoryAudit::default());
     let mut settings = StsSettings::new(Issuer::parse(ISSUER).unwrap(), AUDIENCE).unwrap();
     settings.address_rate = "100000/s".parse().unwrap();
@@ -148,13 +154,7 @@ pub(crate) async fn sts_with(options: Options) -> Sts {
             Arc::clone(&clock),
             keeper,
         ),
-        user_issuers: UserIssuers::new(
-            vec![UserIssuer { name: "cognito".to_owned(), policy, jwks_uri: format!("{OUTSIDE}/jwks") }],
-            outside.clone(),
-            Arc::clone(&clock),
-            5,
-        )
-        .unwrap(),
+        user_issuers: UserIssuers::new(user_issuers(), outside.clone(), Arc::clone(&clock), 5).unwrap(),
         limiter: LeasedLimiter::new(
             MemoryLimits::default(),
             Arc::clone(&clock),
@@ -167,6 +167,23 @@ pub(crate) async fn sts_with(options: Options) -> Sts {
     };
     let function = StsFunction::new(parts).unwrap();
     Sts { function, tokens, credentials, audit, clock, outside, client_key, metrics: lines }
+}
+
+/// Cognito with its access tokens, and an issuer of ID tokens.
+fn user_issuers() -> Vec<UserIssuer> {
+    let app = || vec!["app".to_owned()];
+    let of = |name: &str, issuer: &str, audience, tokens| UserIssuer {
+        name: name.to_owned(),
+        policy: IssuerPolicy::new(issuer, audience, &[Algorithm::Rs256])
+            .unwrap()
+            .with_token_type(TokenType::JwtOrAbsent),
+        jwks_uri: format!("{issuer}/jwks"),
+        tokens,
+    };
+    vec![
+        of("cognito", OUTSIDE, Audience::ClientIdAnyOf(app()), UserTokens::Access),
+        of("oidc", OIDC, Audience::AnyOf(app()), UserTokens::Id { clients: app() }),
+    ]
 }
 
 /// The shipped identities, but that `svc.optimizer` has a key, `svc.memory` a subject name instead of a URI, and
@@ -429,7 +446,17 @@ impl Sts {
             ..Claims::new(OUTSIDE, "user-7", "", now.plus_seconds(600))
         };
         change(&mut claims);
-        self.outside.0.issue_now(&claims, IssuedType::Jwt).unwrap()
+        self.outside.key.issue_now(&claims, IssuedType::Jwt).unwrap()
+    }
+
+    /// An ID token of a user at the other issuer outside.
+    pub(crate) fn id_token(&self, change: fn(&mut Claims)) -> String {
+        let now = NumericDate::of(self.now());
+        let mut claims =
+            Claims { iat: Some(now), ..Claims::new(OIDC, "user-9", "app", now.plus_seconds(600)) };
+        claims.other.insert("at_hash".to_owned(), json!("x"));
+        change(&mut claims);
+        self.outside.key.issue_now(&claims, IssuedType::Jwt).unwrap()
     }
 
     /// Codes of the audit trail, of all that was recorded so far.

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use portcullis_base::Clock;
 use portcullis_token::{
-    CachedVerifier, JwksSource, Presentation, ReplayWindow, RevocationFollower, RevocationStore,
+    CachedVerifier, JwksSource, Presentation, ReplayWindow, RevocationFollower, RevocationStore, TokenError,
     VerifiedToken,
 };
 use tower::{Layer, Service};
@@ -139,6 +139,10 @@ impl SecurityLayer {
         let certificate = request.certificate.as_ref().map(PeerCertificate::thumbprint);
         let presented = Presentation { dpop: proof.as_ref(), certificate };
         let verified = self.tokens.verify(token, presented).await.map_err(|error| {
+            if error == TokenError::KeysUnavailable {
+                tracing::warn!(path = request.uri.path(), "issuer's keys cannot be had");
+                return Refusal::Unavailable;
+            }
             tracing::info!(reason = error.as_str(), path = request.uri.path(), "token refused");
             Refusal::InvalidToken
         })?;

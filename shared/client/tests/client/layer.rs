@@ -355,7 +355,9 @@ async fn keys_that_cannot_be_had_let_nobody_in_until_they_can() {
     let (address, clock) = (nobody().await, clock());
     let service = service(layer(address, &clock));
     let good = bearer(&claims());
-    assert_eq!(status(&service, "/who", &good).await, 401);
+    assert_eq!(status(&service, "/who", &good).await, 503, "the token may be good");
+    let expired = bearer(&with(claims(), "exp", json!(NOW - 11)));
+    assert_eq!(status(&service, "/who", &expired).await, 401, "bad under any key");
     let fetches = Counter::default();
     let counter = fetches.clone();
     let keys = get(async move || {
@@ -363,7 +365,7 @@ async fn keys_that_cannot_be_had_let_nobody_in_until_they_can() {
         jwks()
     });
     serve_at(address, Router::new().route("/jwks", keys)).await;
-    assert_eq!(status(&service, "/who", &good).await, 401, "asked again only after 10 s");
+    assert_eq!(status(&service, "/who", &good).await, 503, "asked again only after 10 s");
     clock.advance(10_000);
     for _ in 0..20 {
         assert_eq!(status(&service, "/who", &good).await, 200);

@@ -48,13 +48,20 @@ pub enum Decision {
     Refuse,
 }
 
+impl SetAge {
+    /// Whether the last try failed, and what is in hand may have been changed since. Not while a try is under way.
+    pub fn last_try_failed(&self) -> bool {
+        self.attempted_at > self.fetched_at
+    }
+}
+
 impl CachePolicy {
     /// For the ring of the stack itself, which costs one read of a table: a key that was found to be compromised is refused
     /// within 30 s, or within 2 min while the table cannot be read.
     pub const RING: Self = Self {
         fresh: Duration::from_secs(30),
         stale: Duration::from_secs(120),
-        min_interval: Duration::from_secs(5),
+        min_interval: Duration::from_secs(10),
     };
 
     /// Decides. `lacks_key`: there is a set, and the token's key is not in it.

@@ -71,39 +71,43 @@ impl<S: JwksSource, C: Clock> CachedVerifier<S, C> {
     /// Verifies a token: without a call as long as its key is in hand and fresh.
     ///
     /// # Errors
-    /// As [`Verifier::verify`]; [`TokenError::UnknownKey`] also when the issuer's keys could not be had.
+    /// As [`Verifier::verify`]; [`TokenError::KeysUnavailable`] where the issuer's keys could not be had, of a token that
+    /// is not bad in any case.
     pub async fn verify(&self, text: &str, presented: Presentation<'_>) -> Result<VerifiedToken, TokenError> {
         let token = UnverifiedToken::parse(text)?;
         let issuer = self.verifier.policy_for(&token)?.issuer();
         let slot = self.slots.get(issuer).ok_or(TokenError::Issuer)?;
         let keys = self.keys_for(slot, issuer, token.dangerous_unverified_kid()).await;
+        let Some(keys) = keys else { return Err(self.verifier.without_keys(&token, self.clock.now())) };
         self.verifier.verify_parsed(token, &Only(keys), presented, self.clock.now())
     }
 
+    /// The set to judge a token by. `None`: there is none, or none that can tell of a key that is not in it.
     async fn keys_for(&self, slot: &Slot, issuer: &str, kid: Option<&str>) -> Option<Arc<Jwks>> {
         let seen = slot.read();
-        let lacks = seen.lacks(kid);
-        if !lacks && slot.policy.decide(&seen.age, false, self.clock.now()) == Decision::Use {
+        if !seen.lacks(kid) && slot.policy.decide(&seen.age, false, self.clock.now()) == Decision::Use {
             return seen.keys;
         }
         // Whoever waited here for another's fetch decides anew: mostly there is nothing left to fetch. Waiting comes before
         // refusing, too: what is missing may be what is being fetched.
         let _turn = slot.fetching.lock().await;
         let seen = slot.read();
-        match slot.policy.decide(&seen.age, seen.lacks(kid), self.clock.now()) {
-            Decision::Use => seen.keys,
+        let lacks = seen.lacks(kid);
+        match slot.policy.decide(&seen.age, lacks, self.clock.now()) {
+            Decision::Use => seen.keys.filter(|_| !(lacks && seen.age.last_try_failed())),
             Decision::Refuse => None,
-            again => self.fetch(slot, issuer, again).await,
+            Decision::Fetch => self.fetch(slot, issuer).await,
+            Decision::FetchOrUse => {
+                let fetched = self.fetch(slot, issuer).await;
+                fetched.or_else(|| seen.keys.filter(|_| !lacks))
+            }
         }
     }
 
-    async fn fetch(&self, slot: &Slot, issuer: &str, decision: Decision) -> Option<Arc<Jwks>> {
+    async fn fetch(&self, slot: &Slot, issuer: &str) -> Option<Arc<Jwks>> {
         slot.attempted(self.clock.now());
-        match self.source.fetch(issuer).await {
-            Ok(keys) => Some(slot.replace(keys, self.clock.now())),
-            Err(_) if decision == Decision::FetchOrUse => slot.read().keys,
-            Err(_) => None,
-        }
+        let keys = self.source.fetch(issuer).await.ok()?;
+        Some(slot.replace(keys, self.clock.now()))
     }
 }
 
@@ -142,10 +146,10 @@ impl Slot {
     }
 }
 
-struct Only(Option<Arc<Jwks>>);
+struct Only(Arc<Jwks>);
 
 impl IssuerKeys for Only {
     fn keys(&self, _: &str) -> Option<Arc<Jwks>> {
-        self.0.clone()
+        Some(Arc::clone(&self.0))
     }
 }

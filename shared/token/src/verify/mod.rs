@@ -80,6 +80,16 @@ impl Verifier {
         self.policies.iter().find(|p| p.issuer() == token.claims.iss).ok_or(TokenError::Issuer)
     }
 
+    /// What to say of a token whose issuer's keys cannot be had: what is wrong with it under whatever key, if anything is.
+    pub(crate) fn without_keys(&self, token: &UnverifiedToken<'_>, now: Timestamp) -> TokenError {
+        let judge = || {
+            let policy = self.policy_for(token)?;
+            policy.check_header(token.algorithm, token.header.media_type().as_deref())?;
+            policy.check_claims(&token.claims, now.as_millisecond(), self.leeway_millis)
+        };
+        judge().err().unwrap_or(TokenError::KeysUnavailable)
+    }
+
     /// The issuers that are known.
     pub fn issuers(&self) -> impl Iterator<Item = &str> {
         self.policies.iter().map(IssuerPolicy::issuer)

@@ -137,10 +137,58 @@ fn issuer_that_is_down_hurts_late_and_one_that_took_a_key_back_is_heeded() {
     clock.advance(3_599_000);
     assert_eq!(block(&cache, &text), Ok(()), "stale, within bounds");
     clock.advance(1_000);
-    assert_eq!(block(&cache, &text), Err(TokenError::UnknownKey), "too stale");
+    assert_eq!(block(&cache, &text), Err(TokenError::KeysUnavailable), "too stale");
+    assert_eq!(block(&cache, &text), Err(TokenError::KeysUnavailable), "and too early to ask again");
     issuer.publishes(&[Algorithm::EdDsa]);
     clock.advance(10_000);
     assert_eq!(block(&cache, &text), Err(TokenError::UnknownKey), "taken back");
+}
+
+#[test]
+fn keys_that_cannot_be_had_say_nothing_of_a_token_that_may_be_good() {
+    let (issuer, clock) = (Issuer::default(), ManualClock::at(now()));
+    let cache = cached(&issuer, &clock);
+    let (h, good) = (header(Algorithm::Es256), token(Algorithm::Es256));
+    for (label, text, expected) in [
+        ("a good token", good.clone(), TokenError::KeysUnavailable),
+        (
+            "of a key that nobody has",
+            es256(&with(h.clone(), "kid", json!("x")), &claims()),
+            TokenError::KeysUnavailable,
+        ),
+        ("expired", es256(&h, &with(claims(), "exp", json!(NOW - 600))), TokenError::Expired),
+        ("for another", es256(&h, &with(claims(), "aud", json!("x"))), TokenError::Audience),
+        (
+            "of another type",
+            es256(&with(h.clone(), "typ", json!("jwt")), &claims()),
+            TokenError::TypeMismatch,
+        ),
+        ("no token", "garbage".to_owned(), TokenError::NotCompact),
+    ] {
+        assert_eq!(block(&cache, &text), Err(expected), "{label}");
+    }
+    assert_eq!(issuer.calls(), 1, "asked once");
+    issuer.publishes(&[Algorithm::Es256]);
+    clock.advance(10_000);
+    assert_eq!(block(&cache, &good), Ok(()));
+}
+
+#[test]
+fn a_key_that_is_not_in_an_old_set_may_be_new_while_its_issuer_is_down() {
+    let (issuer, clock) = (Issuer::default(), ManualClock::at(now()));
+    issuer.publishes(&[Algorithm::Es256]);
+    let cache = cached(&issuer, &clock);
+    assert_eq!(block(&cache, &token(Algorithm::Es256)), Ok(()));
+    issuer.fails();
+    clock.advance(10_000);
+    let new = token(Algorithm::EdDsa);
+    assert_eq!(block(&cache, &new), Err(TokenError::KeysUnavailable));
+    assert_eq!(block(&cache, &new), Err(TokenError::KeysUnavailable), "still: the last try failed");
+    assert_eq!(block(&cache, &token(Algorithm::Es256)), Ok(()), "the old set does for its keys");
+    assert_eq!(issuer.calls(), 2);
+    issuer.publishes(&[Algorithm::Es256]);
+    clock.advance(10_000);
+    assert_eq!(block(&cache, &new), Err(TokenError::UnknownKey), "now it is known to be none");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The stack's own ring as a source of keys: a compromised key is refused in seconds, and nobody else's is had there.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -10,10 +11,12 @@ use serde_json::json;
 
 use crate::support::*;
 
-struct Table(Mutex<Result<KeyRing, StoreError>>);
+/// What a read brings, and how often it was read.
+struct Table(Mutex<Result<KeyRing, StoreError>>, AtomicUsize);
 
 impl KeyRingStore for &Table {
     async fn load(&self) -> Result<(KeyRing, u64), StoreError> {
+        self.1.fetch_add(1, Ordering::SeqCst);
         self.0.lock().unwrap().clone().map(|ring| (ring, 1))
     }
 
@@ -29,7 +32,7 @@ fn ring_policy() -> RingPolicy {
 fn table() -> Table {
     let mut ring = KeyRing::default();
     ring.publish(signer(Algorithm::Es256).public().clone(), &ring_policy(), at(NOW - 1)).unwrap();
-    Table(Mutex::new(Ok(ring)))
+    Table(Mutex::new(Ok(ring)), AtomicUsize::new(0))
 }
 
 fn cached<'a>(
@@ -63,6 +66,23 @@ fn a_compromised_key_is_refused_within_thirty_seconds() {
 }
 
 #[test]
+fn forged_key_names_read_the_ring_at_most_once_in_ten_seconds() {
+    let (table, clock) = (table(), ManualClock::at(at(NOW)));
+    let cache = cached(&table, &clock);
+    assert_eq!(verdict(&cache), Ok(()));
+    for (label, millis, reads) in [("at once", 0, 1), ("9.999 s later", 9_999, 1), ("10 s later", 1, 2)] {
+        clock.advance(millis);
+        for i in 0..20 {
+            let head = with(header(Algorithm::Es256), "kid", json!(format!("forged-{i}")));
+            let token = signed(Algorithm::Es256, &head.to_string(), &claims().to_string());
+            let refused = cache.verify(&token, Presentation::default()).now_or_never().unwrap();
+            assert_eq!(refused.map(|_| ()), Err(TokenError::UnknownKey), "{label}");
+        }
+        assert_eq!(table.1.load(Ordering::SeqCst), reads, "{label}");
+    }
+}
+
+#[test]
 fn a_ring_that_cannot_be_read_does_for_two_minutes() {
     let (table, clock) = (table(), ManualClock::at(at(NOW)));
     let cache = cached(&table, &clock);
@@ -71,7 +91,7 @@ fn a_ring_that_cannot_be_read_does_for_two_minutes() {
     clock.advance(119_000);
     assert_eq!(verdict(&cache), Ok(()));
     clock.advance(1_000);
-    assert_eq!(verdict(&cache), Err(TokenError::UnknownKey));
+    assert_eq!(verdict(&cache), Err(TokenError::KeysUnavailable));
 }
 
 #[test]
