@@ -67,7 +67,9 @@ async fn without_a_good_token_the_answer_is_401_and_says_nothing_more() {
         }
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 401, "{label}");
-        assert_eq!(answer.headers()["www-authenticate"], "Bearer", "{label}");
+        // No error: for whoever showed no token there is none (RFC 6750 section 3.1), and all get the same.
+        let challenge = "Bearer realm=\"portcullis\", DPoP algs=\"ES256 EdDSA RS256 PS256\"";
+        assert_eq!(answer.headers()["www-authenticate"], challenge, "{label}");
         bodies.insert(answer.text().await.unwrap());
     }
     assert_eq!(bodies.len(), 1, "one and the same body: {bodies:?}");

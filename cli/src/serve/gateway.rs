@@ -13,7 +13,7 @@ use portcullis_base::Problem;
 use portcullis_lambda::{Metrics, ProxyResponse, SystemClock};
 use portcullis_limit::MemoryLimits;
 use portcullis_local::Store;
-use portcullis_token::{Algorithm, CachePolicy, CachedVerifier, FollowPolicy, RevocationFollower};
+use portcullis_token::{Algorithm, CachePolicy, CachedVerifier, DPOP_ALGS, FollowPolicy, RevocationFollower};
 use sts_function::Issuer;
 
 use super::identity::{self, LocalJwks};
@@ -111,9 +111,12 @@ impl Gateway {
         match self.authorizer.judge(&request).await {
             Verdict::Allow(grant) => Ok(Admitted { context: Some(context(*grant)) }),
             Verdict::Unauthorized => {
-                Err(ProxyResponse::problem(&UNAUTHORIZED).with_header("WWW-Authenticate", "Bearer"))
+                Err(ProxyResponse::problem(&UNAUTHORIZED).with_header("WWW-Authenticate", challenge("")))
             }
-            Verdict::Forbidden(_) => Err(ProxyResponse::problem(&FORBIDDEN)),
+            Verdict::Forbidden(_) => {
+                let challenge = challenge(", error=\"insufficient_scope\"");
+                Err(ProxyResponse::problem(&FORBIDDEN).with_header("WWW-Authenticate", challenge))
+            }
             Verdict::TooManyRequests { retry_after } => Err(ProxyResponse::problem(&TOO_MANY_REQUESTS)
                 .with_header("Retry-After", retry_after.to_string())),
             Verdict::Unavailable => Err(ProxyResponse::problem(&UNAVAILABLE)),
@@ -132,6 +135,11 @@ impl Gateway {
             some => ProxyResponse::problem(&METHOD).with_header("Allow", some.join(", ")),
         }
     }
+}
+
+/// As the gateway in AWS says it (infra/api.yaml): RFC 6750 section 3, RFC 9449 section 7.1.
+fn challenge(error: &str) -> String {
+    format!("Bearer realm=\"portcullis\"{error}, DPoP algs=\"{DPOP_ALGS}\"")
 }
 
 fn context(grant: Grant) -> Vec<(Cow<'static, str>, Cow<'static, str>)> {

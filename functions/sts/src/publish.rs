@@ -2,12 +2,13 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use portcullis_lambda::ProxyResponse;
+use portcullis_token::DPOP_ALGS;
 use serde_json::json;
 
 use crate::Ports;
 use crate::context::Context;
 use crate::grants::GRANTS;
-use crate::refusal::{DPOP_ALGS, Refusal};
+use crate::refusal::Refusal;
 
 /// `GET /sts/jwks`. A copy of it may be used for as long as its `Cache-Control` says, which is what the ring counts with
 /// before a new key signs.

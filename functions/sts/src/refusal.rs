@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use portcullis_audit::AuditUnavailable;
 use portcullis_base::Problem;
 use portcullis_lambda::ProxyResponse;
-use portcullis_token::{FollowError, KeeperError, RefreshTokenError, SignError, StoreError};
+use portcullis_token::{DPOP_ALGS, FollowError, KeeperError, RefreshTokenError, SignError, StoreError};
 use serde::Serialize;
 
 /// A refusal. The words in it are fixed: nothing of the request or of the system gets into an answer by them.
@@ -206,4 +206,3 @@ pub(crate) fn method_not_allowed(allow: String) -> ProxyResponse {
 
 const REALM: &str = "portcullis";
 const BASIC: &str = r#"Basic realm="portcullis", charset="UTF-8""#;
-pub(crate) const DPOP_ALGS: &str = "ES256 EdDSA RS256 PS256";

@@ -219,6 +219,8 @@ impl ProofError {
     }
 }
 
+/// The algorithms of proofs that are taken, as challenges name them (RFC 9449 section 7.1).
+pub const DPOP_ALGS: &str = "ES256 EdDSA RS256 PS256";
 /// How far in the future a proof may be dated: clocks of clients run ahead.
 pub const FUTURE_SECONDS: i64 = 5;
 const MAX_BYTES: usize = 4 * 1024;

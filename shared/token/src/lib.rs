@@ -42,7 +42,7 @@ pub use client_certificate::{ClientCertificate, ClientCertificateError};
 pub use client_secret::{
     ClientSecretStore, HasherKeyError, KnownSecrets, SecretHash, SecretHasher, SecretMatch, StoredSecrets,
 };
-pub use dpop::{FUTURE_SECONDS, ProofError, ProofExpectation, VerifiedProof, verify_proof};
+pub use dpop::{DPOP_ALGS, FUTURE_SECONDS, ProofError, ProofExpectation, VerifiedProof, verify_proof};
 pub use error::TokenError;
 pub use jwk::{Jwk, JwkError, Jwks, JwksError, PublicKey, Thumbprint};
 pub use jwks_cache::{CachePolicy, CachedVerifier, Decision, JwksSource, JwksSourceError, SetAge};

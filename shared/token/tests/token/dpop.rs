@@ -46,6 +46,7 @@ fn proof_of_every_algorithm_names_its_key() {
         let proof = verify_proof(&sign(key, &header_of(key), &body()), &expected(), now()).unwrap();
         assert_eq!(proof.jkt(), key.public().key().thumbprint(), "{algorithm}");
         assert_eq!((proof.jti(), proof.replay_until(60)), ("p-1", at(NOW + 121)), "a minute beyond");
+        assert!(DPOP_ALGS.split(' ').any(|name| name == algorithm.to_string()), "{algorithm} is not told of");
     }
 }
 
