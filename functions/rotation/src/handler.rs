@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::client_secret::{RotationError, rotate};
 use crate::event::{Event, Rotate, Step};
-use crate::signing_keys::{advance, events};
+use crate::signing_keys::{advance, record};
 use crate::{Parts, Ports};
 
 /// The rotation function over its adapters.
@@ -49,15 +49,19 @@ impl<P: Ports> RotationFunction<P> {
         answer.map(|answer| answer.to_string().into_bytes())
     }
 
-    /// The schedule: what is due for the signing keys.
+    /// The schedule: what is due for the signing keys. What of it was done is recorded also where not all could be.
     async fn schedule(&self, invocation: &Invocation) -> Result<Vec<u8>, Failure> {
-        let changes = advance(&self.0).await.map_err(|error| {
+        let advanced = advance(&self.0).await;
+        let done = advanced.as_deref().unwrap_or_default();
+        let recorded = record(&self.0, done, invocation).await;
+        let changes = advanced.map_err(|error| {
             tracing::error!(%error, "signing keys not advanced");
             KEYS
         })?;
-        let events: Vec<_> =
-            events(&changes).into_iter().map(|event| event.request_id(&invocation.request_id)).collect();
-        self.0.auditor.record_all(&events).await.map_err(|_| UNRECORDED)?;
+        recorded.map_err(|error| {
+            tracing::error!(%error, "changes of signing keys not recorded");
+            UNRECORDED
+        })?;
         tracing::info!(changes = changes.len(), "signing keys advanced");
         Ok(json!({ "changes": changes.len() }).to_string().into_bytes())
     }

@@ -243,6 +243,22 @@ async fn the_schedule_makes_keys_rotates_them_and_destroys_them() {
 }
 
 #[tokio::test]
+async fn what_the_schedule_did_is_recorded_when_the_audit_is_back() {
+    let w = World::new().await;
+    w.audit.fail_with(Some(AuditError::Unavailable));
+    for _ in 0..2 {
+        assert_eq!(w.schedule().await.unwrap_err().kind, "AuditUnavailable");
+    }
+    assert_eq!(w.function_keys().await, 1, "the key is not made twice");
+    w.audit.fail_with(None);
+    assert_eq!(w.schedule().await.unwrap(), 0, "it was done before");
+    assert_eq!(w.audit.codes(), ["keys-rotated", "key-published"]);
+    assert!(w.audit.records()[1].body().contains("found-unrecorded"));
+    w.schedule().await.unwrap();
+    assert_eq!(w.audit.codes().len(), 2, "once");
+}
+
+#[tokio::test]
 async fn a_crash_while_keys_are_advanced_is_made_good_by_the_next_time() {
     for after in [false, true] {
         let mut points = 0;
@@ -257,6 +273,10 @@ async fn a_crash_while_keys_are_advanced_is_made_good_by_the_next_time() {
             points += 1;
             w.schedule().await.unwrap();
             assert_eq!(w.function_keys().await, 1, "call {at}, after: {after}");
+            let codes = w.audit.codes();
+            assert!(codes.contains(&"key-published".to_owned()), "call {at}, after: {after}: {codes:?}");
+            w.schedule().await.unwrap();
+            assert_eq!(w.audit.codes(), codes, "call {at}, after: {after}: recorded for good");
         }
         assert!(points >= 3, "{points} calls");
     }

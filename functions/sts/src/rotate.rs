@@ -33,14 +33,23 @@ pub(crate) async fn rotate<P: Ports>(context: &mut Context<'_, P>) -> Result<Pro
         Some(_) => "compromise",
     });
     context.note(rotated);
-    for change in &changes {
+    // With what was done before and is not on record, as by an order of which this is the repetition.
+    let owed = keeper.unrecorded().await?;
+    for change in &owed {
         let (kind, kid) = match change {
             RingChange::Published { kid, .. } => (Kind::KeyPublished, kid),
-            // That it is out was said when it was taken out.
-            RingChange::Destroyed { kid } if order.compromised.as_ref() == Some(kid) => continue,
             RingChange::Destroyed { kid } | RingChange::Compromised { kid } => (Kind::KeyRetired, kid),
         };
-        context.note(context.event(kind, &caller).resource("signing-key", kid));
+        let event = if changes.contains(change) {
+            context.event(kind, &caller)
+        } else {
+            context.event(kind, "").reason("found-unrecorded")
+        };
+        context.note(event.resource("signing-key", kid));
+    }
+    context.record().await?;
+    if let Err(error) = keeper.recorded(&owed).await {
+        tracing::warn!(%error, "changes of signing keys will be recorded once more");
     }
     context.count("KeysRotated");
     let keys = keeper.list().await?;

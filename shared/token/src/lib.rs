@@ -48,9 +48,9 @@ pub use jwk::{Jwk, JwkError, Jwks, JwksError, PublicKey, Thumbprint};
 pub use jwks_cache::{CachePolicy, CachedVerifier, Decision, JwksSource, JwksSourceError, SetAge};
 pub use keeper::{
     EitherKeys, EitherSigner, KeeperError, KeeperSettings, KeyKeeper, KeySealer, KeyStatus, MAX_PRIVATE_KEY,
-    RingChange, SealContext, SealedKeyStore, SealedKeys, SealerError, SigningKeys, SigningKeysError,
+    SealContext, SealedKeyStore, SealedKeys, SealerError, SigningKeys, SigningKeysError,
 };
-pub use key_ring::{KeyRing, KeyRingStore, RingAction, RingError, RingKey, RingPolicy, Stage};
+pub use key_ring::{KeyRing, KeyRingStore, RingAction, RingChange, RingError, RingKey, RingPolicy, Stage};
 pub use lockout::{Failures, LockoutPolicy, Lockouts};
 pub use refresh::{
     Family, FamilyError, FamilyId, FamilyPolicy, Presented, RefreshFamilies, RefreshToken, RefreshTokenError,

@@ -292,6 +292,39 @@ fn whoever_asks_for_the_key_set_does_not_drive_the_making_of_keys() {
     world.is_consistent("at last");
 }
 
+#[test]
+fn every_change_is_owed_to_the_record_until_somebody_says_that_it_is_there() {
+    let world = World::new();
+    let owed = || now(world.another().unrecorded()).unwrap();
+    let kid = world.signing(Algorithm::Es256).unwrap();
+    let first = owed();
+    assert_eq!(first.len(), 2, "also of keys that a request made");
+    let changes = now(world.keeper.compromise(&kid)).unwrap();
+    assert_eq!(owed(), [first.clone(), changes.clone()].concat());
+    now(world.another().recorded(&first)).unwrap();
+    assert_eq!(owed(), changes);
+    let next = now(world.keeper.advance()).unwrap();
+    assert_eq!(next, [RingChange::Destroyed { kid }]);
+    world.rings.fail(&[Fault::Lost]);
+    assert!(now(world.keeper.recorded(&changes)).is_err());
+    assert_eq!(owed(), [changes.clone(), next.clone()].concat(), "better twice than not at all");
+    for changes in [&changes, &next, &next] {
+        now(world.keeper.recorded(changes)).unwrap();
+    }
+    assert!(owed().is_empty());
+    world.is_consistent("afterwards");
+}
+
+#[test]
+fn a_change_that_was_not_saved_is_owed_to_nobody_and_one_whose_answer_was_lost_is() {
+    for (fault, owed) in [(Fault::Refused, 0), (Fault::Lost, 0), (Fault::LostAnswer, 2)] {
+        let world = World::new();
+        world.rings.fail(&[fault]);
+        let _ = now(world.keeper.advance());
+        assert_eq!(now(world.keeper.unrecorded()).unwrap().len(), owed, "{fault:?}");
+    }
+}
+
 /// A save that is refused costs two keys, which are destroyed, and not two for each request.
 #[test]
 fn a_store_that_takes_no_ring_costs_no_more_than_one_attempt_in_half_a_minute() {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_audit::{AuditError, AuditRecord};
 use portcullis_token::{Jwks, UnverifiedToken};
 use serde_json::{Value, json};
 
@@ -40,7 +41,41 @@ async fn a_new_key_is_published_long_before_it_signs() {
     assert!(new.contains(&kid(&sts.token_of("svc.actuator").await)));
     let codes = sts.codes();
     assert_eq!(codes.iter().filter(|c| *c == "keys-rotated").count(), 1);
-    assert_eq!(codes.iter().filter(|c| *c == "key-published").count(), 2);
+    assert_eq!(
+        codes.iter().filter(|c| *c == "key-published").count(),
+        4,
+        "and the first two, of nobody's order"
+    );
+    let by_order = |record: &&AuditRecord| {
+        record.body().contains("key-published") && record.body().contains("ops.admin")
+    };
+    assert_eq!(sts.audit.records().iter().filter(by_order).count(), 2);
+}
+
+#[tokio::test]
+async fn what_an_order_did_is_recorded_by_its_repetition_when_the_audit_was_down() {
+    let sts = sts().await;
+    let (token, admin) = (sts.token_of("svc.actuator").await, sts.token_of("ops.admin").await);
+    let order = |admin: &str| {
+        let body = json!({"compromised": kid(&token)}).to_string();
+        let call = Call::new("POST", "/sts/rotate-keys").header("Content-Type", "application/json");
+        call.bearer(admin).body(&body)
+    };
+    sts.audit.fail_with(Some(AuditError::Unavailable));
+    assert_eq!(sts.send(&order(&admin)).await.status, 503);
+    assert!(sts.verify(&token).await.is_err(), "it was done");
+    sts.audit.fail_with(None);
+    let admin = sts.token_of("ops.admin").await;
+    let count = |code: &str| sts.codes().iter().filter(|c| *c == code).count();
+    assert_eq!(count("key-retired"), 0);
+    assert_eq!(sts.send(&order(&admin)).await.status, 200);
+    assert_eq!(
+        (count("key-retired"), count("key-published")),
+        (2, 3),
+        "out, destroyed; two first keys, and the next"
+    );
+    assert_eq!(sts.send(&order(&admin)).await.status, 400, "it is no more");
+    assert_eq!((count("key-retired"), count("key-published")), (2, 3), "once");
 }
 
 #[tokio::test]

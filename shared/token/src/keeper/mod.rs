@@ -8,6 +8,9 @@
 //! A crash between making a key and publishing it leaves a private half that no ring names. It signs nothing and is
 //! never published; it is not looked for. The other way round, a private half is destroyed only when the *stored* ring says
 //! that its key is retired: a key that a change takes out goes with the next change, once this one was saved.
+//!
+//! What was changed is told to whoever asked for it, and stored in the same save until somebody says that it is on record
+//! ([`KeyKeeper::unrecorded`], [`KeyKeeper::recorded`]): no change is lost to the audit trail, whatever fails after it.
 
 mod either;
 mod keys;
@@ -27,7 +30,9 @@ pub use keys::{
 pub use sealed::SealedKeys;
 
 use crate::time::between;
-use crate::{Algorithm, Jwks, KeyRing, KeyRingStore, RingAction, RingError, RingPolicy, Stage, StoreError};
+use crate::{
+    Algorithm, Jwks, KeyRing, KeyRingStore, RingAction, RingChange, RingError, RingPolicy, Stage, StoreError,
+};
 
 /// How a keeper works.
 #[derive(Debug, Clone)]
@@ -97,30 +102,6 @@ pub struct KeyStatus {
     pub active_from: Timestamp,
     /// Until when it signs, where that is known.
     pub signs_until: Option<Timestamp>,
-}
-
-/// What was done to the ring.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RingChange {
-    /// A key was made and published; it signs from `active_from` on.
-    Published {
-        /// Its name.
-        kid: String,
-        /// What it signs with.
-        algorithm: Algorithm,
-        /// From when on.
-        active_from: Timestamp,
-    },
-    /// A key is in nobody's use any more, and its private half is destroyed.
-    Destroyed {
-        /// Its name.
-        kid: String,
-    },
-    /// A key was taken out at once.
-    Compromised {
-        /// Its name.
-        kid: String,
-    },
 }
 
 /// Why the keeper has nothing to give.
@@ -249,6 +230,32 @@ impl<R: KeyRingStore, K: SigningKeys, C: Clock> KeyKeeper<R, K, C> {
             Some(_) => Ok(vec![Due::Compromise(kid.to_owned())]),
         })
         .await
+    }
+
+    /// What was changed, by whomever, and is not on record yet: first keys that a request made, and what somebody could not
+    /// record. The oldest first.
+    ///
+    /// # Errors
+    /// See [`KeeperError`].
+    pub async fn unrecorded(&self) -> Result<Vec<RingChange>, KeeperError> {
+        Ok(self.store.load().await?.0.unrecorded().to_vec())
+    }
+
+    /// Says that these changes are on record. Whoever fails to say so records them once more, later.
+    ///
+    /// # Errors
+    /// See [`KeeperError`].
+    pub async fn recorded(&self, changes: &[RingChange]) -> Result<(), KeeperError> {
+        let _turn = self.changing.lock().await;
+        for _ in 0..ATTEMPTS {
+            let now = self.clock.now();
+            let (mut ring, version) = self.store.load().await?;
+            if !ring.forget_recorded(changes) || self.store.save(&ring, version).await? {
+                self.keep(ring, now);
+                return Ok(());
+            }
+        }
+        Err(KeeperError::Busy)
     }
 
     fn status(&self, key: &crate::RingKey, now: Timestamp) -> Option<KeyStatus> {
@@ -405,6 +412,7 @@ impl<R: KeyRingStore, K: SigningKeys, C: Clock> KeyKeeper<R, K, C> {
                 self.try_apply(&mut draft, Due::Action(action), now).await;
             }
         }
+        draft.ring.owe_record(&draft.changes);
         draft
     }
 

@@ -4,6 +4,7 @@
 //! agree on it. A key is in the key set before it signs for as long as any copy of the set without it may be in use, and
 //! stays there after it signed for as long as any of its tokens may be shown.
 
+mod change;
 mod plan;
 mod stored;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use portcullis_base::Timestamp;
 
+pub use change::RingChange;
 pub use plan::RingAction;
 
 use crate::time::after;
@@ -108,6 +110,7 @@ pub enum Stage {
 #[derive(Debug, Clone, Default)]
 pub struct KeyRing {
     keys: Vec<RingKey>,
+    unrecorded: Vec<RingChange>,
 }
 
 impl KeyRing {
