@@ -229,8 +229,14 @@ async fn an_api_key_opens_what_it_is_for_and_no_more_until_it_is_revoked() {
     stack.kill();
     stack.start_again().await;
     assert_eq!(with_key(&stack, Method::GET, NO_CONVERSATION, &key).await, 404, "kept");
+    let rotated = command(&stack, &["api-keys", "rotate", &id, "--grace-hours", "1"]).unwrap();
+    let new = rotated["api_key"].as_str().unwrap().to_owned();
+    let ask = async || with_key(&stack, Method::GET, NO_CONVERSATION, &new).await;
+    assert_eq!(until(404, ask).await, 404, "the new secret is taken within three seconds");
+    assert_eq!(with_key(&stack, Method::GET, NO_CONVERSATION, &key).await, 404, "and the old one beside it");
     let ended = command(&stack, &["api-keys", "revoke", &id]).unwrap();
     assert!(ended["revoked_at"].is_i64());
+    assert_eq!(until(401, async || with_key(&stack, Method::GET, NO_CONVERSATION, &new).await).await, 401);
     let ask = async || with_key(&stack, Method::GET, NO_CONVERSATION, &key).await;
     assert_eq!(until(401, ask).await, 401, "within three seconds");
     for file in stack.files() {

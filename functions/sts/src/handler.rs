@@ -34,6 +34,7 @@ enum Endpoint {
     Keys,
     CreateApiKey,
     ApiKeys,
+    RotateApiKey,
     RevokeApiKey,
     Jwks,
     Metadata,
@@ -98,6 +99,7 @@ impl<P: Ports> StsFunction<P> {
             Endpoint::Keys => rotate::list(context).await,
             Endpoint::CreateApiKey => api_keys::create(context).await,
             Endpoint::ApiKeys => api_keys::list(context).await,
+            Endpoint::RotateApiKey => api_keys::rotate(context).await,
             Endpoint::RevokeApiKey => api_keys::revoke(context).await,
             Endpoint::Jwks => publish::jwks(context).await,
             Endpoint::Metadata => Ok(publish::metadata(context)),
@@ -142,7 +144,7 @@ impl<P: Ports> Context<'_, P> {
 }
 
 impl Endpoint {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Token,
         Self::Introspect,
         Self::Revoke,
@@ -151,6 +153,7 @@ impl Endpoint {
         Self::Keys,
         Self::CreateApiKey,
         Self::ApiKeys,
+        Self::RotateApiKey,
         Self::RevokeApiKey,
         Self::Jwks,
         Self::Metadata,
@@ -167,6 +170,7 @@ impl Endpoint {
             Self::Keys => "GET /sts/keys",
             Self::CreateApiKey => "POST /sts/api-keys",
             Self::ApiKeys => "GET /sts/api-keys",
+            Self::RotateApiKey => "POST /sts/api-keys/rotate",
             Self::RevokeApiKey => "POST /sts/api-keys/revoke",
             Self::Jwks => "GET /sts/jwks",
             Self::Metadata => "GET /.well-known/oauth-authorization-server",

@@ -1,7 +1,7 @@
 //! The security token service: tokens for services and for the users that they act for.
 //!
 //! `POST /sts/token` (RFC 6749, 7523, 8693, 8705, 9068, 9449), `/sts/introspect` (RFC 7662), `/sts/revoke` (RFC 7009),
-//! `/sts/rotate-keys`, `/sts/api-keys`, `/sts/api-keys/revoke`, `/sts/revocations`; `GET /sts/keys`, `/sts/api-keys`, `/sts/jwks` (RFC 7517), `/.well-known/oauth-authorization-server` (RFC 8414), `/openapi.json`.
+//! `/sts/rotate-keys`, `/sts/api-keys`, `/sts/api-keys/rotate`, `/sts/api-keys/revoke`, `/sts/revocations`; `GET /sts/keys`, `/sts/api-keys`, `/sts/jwks` (RFC 7517), `/.well-known/oauth-authorization-server` (RFC 8414), `/openapi.json`.
 
 mod api_keys;
 mod asked;

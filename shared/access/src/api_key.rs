@@ -5,7 +5,7 @@ use std::future::Future;
 
 use aws_lc_rs::rand;
 use portcullis_base::{ExposeSecret, SecretString, Timestamp};
-use portcullis_token::{Scope, SecretHasher, SecretMatch, StoreError, StoredSecrets};
+use portcullis_token::{Scope, SecretHash, SecretHasher, SecretMatch, StoreError, StoredSecrets};
 use zeroize::Zeroizing;
 
 /// An API key as a caller shows it: `pk.ID.SECRET`. The id finds the record; the secret is compared.
@@ -30,10 +30,19 @@ impl PresentedKey {
     /// # Errors
     /// When there is no randomness to be had.
     pub fn random() -> Result<Self, NoRandomness> {
-        let (mut id, mut secret) = ([0; 12], [0; 32]);
-        rand::fill(&mut id).and_then(|()| rand::fill(&mut secret)).map_err(|_| NoRandomness)?;
-        let secret = SecretString::from(hex::encode(Zeroizing::new(secret)));
-        Ok(Self { id: hex::encode(id), secret })
+        let mut id = [0; 12];
+        rand::fill(&mut id).map_err(|_| NoRandomness)?;
+        Self::random_of(&hex::encode(id))
+    }
+
+    /// A new secret of 256 random bits for the key of that id.
+    ///
+    /// # Errors
+    /// When there is no randomness to be had.
+    pub fn random_of(id: &str) -> Result<Self, NoRandomness> {
+        let mut secret = Zeroizing::new([0; 32]);
+        rand::fill(&mut *secret).map_err(|_| NoRandomness)?;
+        Ok(Self { id: id.to_owned(), secret: hex::encode(secret).into() })
     }
 
     /// The key's id: public, fit for logs.
@@ -47,7 +56,7 @@ impl PresentedKey {
     }
 
     /// What is stored of its secret. The name in it keeps a client's secret from passing for an API key's.
-    pub fn hash(&self, hasher: &SecretHasher) -> portcullis_token::SecretHash {
+    pub fn hash(&self, hasher: &SecretHasher) -> SecretHash {
         hasher.hash(&hashed_for(&self.id), &self.secret)
     }
 }
@@ -81,6 +90,17 @@ pub struct ApiKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no randomness")]
 pub struct NoRandomness;
+
+/// Why an API key gets no other secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RotateError {
+    /// It was revoked or has expired.
+    #[error("api key has ended")]
+    Ended,
+    /// It has two secrets, both good.
+    #[error("api key is being rotated")]
+    UnderWay,
+}
 
 /// Why an API key is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -135,6 +155,30 @@ impl ApiKey {
             return Err(ApiKeyError::Expired);
         }
         Ok(found)
+    }
+
+    /// The key with another secret and another end. The old secret stays good until `grace_ends`, for those that have not
+    /// fetched the new one, and no longer than it would have been.
+    ///
+    /// # Errors
+    /// [`RotateError`], when there is nothing to rotate.
+    pub fn rotated(
+        &self,
+        current: SecretHash,
+        expires_at: Timestamp,
+        grace_ends: Timestamp,
+        now: Timestamp,
+    ) -> Result<Self, RotateError> {
+        if self.revoked_at.is_some() || self.expires_at.is_some_and(|at| at <= now) {
+            return Err(RotateError::Ended);
+        }
+        // Whether its holders use the one or the other nobody knows here: a third secret could end the one that they use.
+        if self.secrets.other.as_ref().is_some_and(|(_, end)| now < *end) {
+            return Err(RotateError::UnderWay);
+        }
+        let until = self.expires_at.map_or(grace_ends, |end| end.min(grace_ends));
+        let secrets = StoredSecrets { current, other: Some((self.secrets.current.clone(), until)) };
+        Ok(Self { secrets, expires_at: Some(expires_at), ..self.clone() })
     }
 
     /// When a store may forget the key: a month after its end, so that an operator who looks back still finds it. `None`:
@@ -246,6 +290,36 @@ mod tests {
         let another = SecretHasher::new(&[8; 32]).unwrap();
         assert_eq!(good.check(&shown("abcdefgh", SECRET), &another, at(0)), Err(ApiKeyError::Secret));
         assert_eq!(ApiKey::check_nobody(&shown("abcdefgh", SECRET), &hasher), ApiKeyError::Unknown);
+    }
+
+    #[test]
+    fn a_rotation_keeps_the_old_secret_for_a_while_and_is_one_at_a_time() {
+        let hasher = SecretHasher::new(&[7; 32]).unwrap();
+        let (old, new) = (shown("abcdefgh", SECRET), PresentedKey::random_of("abcdefgh").unwrap());
+        let before =
+            ApiKey { secrets: StoredSecrets { current: old.hash(&hasher), other: None }, ..key(&hasher) };
+        let rotate = |key: &ApiKey, grace, now| key.rotated(new.hash(&hasher), at(900), at(grace), at(now));
+        let after = rotate(&before, 50, 10).unwrap();
+        for (label, shown, now, expected) in [
+            ("new", &new, 10, Ok(SecretMatch::Current)),
+            ("old", &old, 49, Ok(SecretMatch::Other)),
+            ("old, after the grace", &old, 50, Err(ApiKeyError::Secret)),
+            ("new, until the new end", &new, 899, Ok(SecretMatch::Current)),
+            ("new, at its end", &new, 900, Err(ApiKeyError::Expired)),
+        ] {
+            assert_eq!(after.check(shown, &hasher, at(now)), expected, "{label}");
+        }
+        let long = rotate(&before, 500, 10).unwrap();
+        assert_eq!(
+            long.check(&old, &hasher, at(100)),
+            Err(ApiKeyError::Secret),
+            "no longer than it was good for"
+        );
+        assert_eq!(rotate(&after, 90, 49).unwrap_err(), RotateError::UnderWay);
+        assert!(rotate(&after, 90, 50).is_ok(), "the next one");
+        let revoked = ApiKey { revoked_at: Some(at(5)), ..before.clone() };
+        assert_eq!(rotate(&revoked, 50, 10).unwrap_err(), RotateError::Ended);
+        assert_eq!(rotate(&before, 150, 100).unwrap_err(), RotateError::Ended, "expired");
     }
 
     #[test]

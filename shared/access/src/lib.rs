@@ -13,6 +13,7 @@ mod routes;
 pub use action::{Action, ActionError};
 pub use api_key::{
     ApiKey, ApiKeyError, ApiKeyStore, KnownApiKey, MAX_KEYS, MAX_LISTED, NoRandomness, PresentedKey,
+    RotateError,
 };
 pub use file::FileError;
 pub use gateway::{GuardError, MethodArn, PolicyDocument, PolicyTooLarge, RouteGuard};

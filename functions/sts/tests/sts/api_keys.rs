@@ -98,6 +98,69 @@ async fn a_key_that_was_ended_opens_nothing_and_stays_ended() {
 }
 
 #[tokio::test]
+async fn a_rotated_key_has_two_secrets_for_a_while_and_a_new_end() {
+    let sts = sts().await;
+    let made = create(&sts, &json!({"owner": "svc.bff", "scopes": "read:conversations"})).await;
+    let (old, id) = (made.text("api_key"), made.text("id"));
+    sts.clock.advance(80 * 24 * 3600 * 1000);
+    let order = json!({"id": id, "expires_in_days": 30, "grace_hours": 2});
+    let rotated = post(&sts, "/sts/api-keys/rotate", "ops.admin", &order).await;
+    assert_eq!(rotated.status, 200, "{rotated:?}");
+    assert_eq!(rotated.header("Cache-Control"), Some("no-store"));
+    let new = rotated.text("api_key");
+    assert_eq!(new.rsplit_once('.').unwrap().0, old.rsplit_once('.').unwrap().0, "the same key");
+    assert_eq!(rotated.body["expires_at"], START + 110 * 24 * 3600);
+    assert_eq!(rotated.body["scopes"], "read:conversations");
+    assert!(!list(&sts).await.text.contains(new.rsplit_once('.').unwrap().1));
+    let both = (check(&sts, &new).await, check(&sts, &old).await);
+    assert_eq!(both, (Ok(SecretMatch::Current), Ok(SecretMatch::Other)));
+    sts.clock.advance(2 * 3600 * 1000 - 1);
+    assert_eq!(check(&sts, &old).await, Ok(SecretMatch::Other));
+    let again = post(&sts, "/sts/api-keys/rotate", "ops.admin", &order).await;
+    assert_eq!(again.error(), (400, "invalid_request"), "two secrets at most");
+    assert_eq!(check(&sts, &old).await, Ok(SecretMatch::Other), "and neither goes before its time");
+    sts.clock.advance(1);
+    let after = (check(&sts, &new).await, check(&sts, &old).await);
+    assert_eq!(after, (Ok(SecretMatch::Current), Err(ApiKeyError::Secret)));
+    assert_eq!(post(&sts, "/sts/api-keys/rotate", "ops.admin", &order).await.status, 200, "the next one");
+    let codes = sts.codes();
+    assert_eq!(codes.iter().filter(|code| *code == "credential-rotated").count(), 2);
+}
+
+#[tokio::test]
+async fn a_rotation_that_cannot_be_meant_or_recorded_changes_nothing() {
+    let sts = sts().await;
+    let made = create(&sts, &json!({"owner": "svc.bff", "scopes": "read:conversations"})).await;
+    let ended = create(&sts, &json!({"owner": "svc.bff", "scopes": "read:conversations"})).await;
+    post(&sts, "/sts/api-keys/revoke", "ops.admin", &json!({"id": ended.text("id")})).await;
+    let id = made.text("id");
+    for (label, order) in [
+        ("an unknown key", json!({"id": "abcdefgh"})),
+        ("a revoked key", json!({"id": ended.text("id")})),
+        ("none", json!({})),
+        ("an array", json!([id])),
+        ("an unknown member", json!({"id": id, "owner": "svc.memory"})),
+        ("no grace", json!({"id": id, "grace_hours": 0})),
+        ("a grace of more than a week", json!({"id": id, "grace_hours": 169})),
+        ("for ever", json!({"id": id, "expires_in_days": 366})),
+    ] {
+        let answer = post(&sts, "/sts/api-keys/rotate", "ops.admin", &order).await;
+        assert_eq!(answer.error(), (400, "invalid_request"), "{label}");
+    }
+    assert_eq!(post(&sts, "/sts/api-keys/rotate", "svc.bff", &json!({"id": id})).await.status, 403);
+    assert_eq!(sts.send(&Call::new("POST", "/sts/api-keys/rotate")).await.status, 401);
+    let token = sts.token_of("ops.admin").await;
+    sts.audit.fail_with(Some(portcullis_audit::AuditError::Unavailable));
+    let call = Call::new("POST", "/sts/api-keys/rotate").bearer(&token);
+    let call = call.header("Content-Type", "application/json").body(&json!({"id": id}).to_string());
+    assert_eq!(sts.send(&call).await.status, 503);
+    sts.audit.fail_with(None);
+    let known = sts.credentials.load(&id).await.unwrap().unwrap();
+    assert!(known.version == 1 && known.key.secrets.other.is_none(), "what is not recorded is not done");
+    assert_eq!(sts.send(&call).await.status, 200, "and so it can be repeated");
+}
+
+#[tokio::test]
 async fn orders_that_cannot_be_meant_make_no_key() {
     let sts = sts().await;
     let good = json!({"owner": "svc.bff", "scopes": "read:conversations"});

@@ -337,9 +337,10 @@ async fn answers(sts: &Sts) -> Vec<(&'static str, &'static str, Answer)> {
         (get, keys_path, sts.send(&Call::new("GET", keys_path).bearer(&admin)).await),
         (get, keys_path, sts.send(&Call::new("GET", keys_path)).await),
     ]);
-    for order in [id, json!({"id": "unknown0"})] {
-        let path = "/sts/api-keys/revoke";
-        all.push((post, path, sts.send(&json_call(path, &order).bearer(&admin)).await));
+    for path in ["/sts/api-keys/rotate", "/sts/api-keys/revoke"] {
+        for order in [&id, &json!({"id": "unknown0"})] {
+            all.push((post, path, sts.send(&json_call(path, order).bearer(&admin)).await));
+        }
     }
     let thumbprint = portcullis_token::Thumbprint::of_certificate_der(b"x").to_string();
     for order in [json!({"subject": "svc.memory"}), json!({"thumbprint": thumbprint}), json!({})] {
