@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::string_slice, reason = "test support: a panic is a failed test")]
 
+use std::sync::LazyLock;
+
 use portcullis_pii::{Detector, PiiKind};
 
 type Span = (usize, usize, PiiKind);
@@ -48,8 +50,20 @@ fn hits_do_not_depend_on_where_the_text_stands() {
 }
 
 fn cases() -> impl Iterator<Item = &'static str> {
-    include_str!("detect_cases.txt").lines().filter(|line| !line.is_empty() && !line.starts_with("# "))
+    CASES.lines().filter(|line| !line.is_empty() && !line.starts_with("# "))
 }
+
+/// `<U+202F>` stands for that character: many of them show nothing.
+static CASES: LazyLock<String> = LazyLock::new(|| {
+    let mut parts = include_str!("detect_cases.txt").split("<U+");
+    let mut text = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (code, rest) = part.split_once('>').unwrap();
+        text.push(char::from_u32(u32::from_str_radix(code, 16).unwrap()).unwrap());
+        text.push_str(rest);
+    }
+    text
+});
 
 /// Takes the marks out of a case.
 fn unmark(case: &str) -> (String, Vec<Span>) {

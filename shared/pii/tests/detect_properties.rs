@@ -82,6 +82,38 @@ proptest! {
         prop_assert!(!finds(&wrong, PiiKind::Card), "{wrong}");
     }
 
+    /// However the groups are set apart, the hit is the whole number as it stands in the text.
+    #[test]
+    fn a_card_is_found_behind_any_signs_and_all_of_it(
+        fill in digits(14), joins in joints(), edges in edges(), wide: bool,
+        lead in "[xç😀]{0,3}[ \n]",
+    ) {
+        let mut card: Vec<u8> = [4].into_iter().chain(fill).collect();
+        card.push(luhn_digit(&card));
+        let groups = card.chunks(4).map(|group| written(group, wide));
+        let joins = joins.into_iter().chain([String::new()]);
+        let body: String = groups.zip(joins).map(|(group, join)| group + &join).collect();
+        let (before, after) = edges;
+        let text = format!("{lead}{before}{body}{after} ok");
+        let start = lead.len() + before.len();
+        let hits: Vec<_> = DETECTOR.scan(&text).into_iter().filter(|hit| hit.kind == PiiKind::Card).collect();
+        prop_assert_eq!(hits.iter().map(|h| &text[h.start..h.end]).collect::<Vec<_>>(), [&body], "{:?}", text);
+        prop_assert_eq!(hits[0].start, start);
+    }
+
+    /// Looking a second time, at the folded text, takes nothing away.
+    #[test]
+    fn unusual_signs_elsewhere_hide_nothing(text in texts(), more in joints()) {
+        let alone = DETECTOR.scan(&text);
+        let odd: String = more.concat();
+        let all = format!("{text}\n.\n１ 1{odd}1");
+        let found = DETECTOR.scan(&all);
+        for hit in alone {
+            let covered = found.iter().any(|other| other.start < hit.end && hit.start < other.end);
+            prop_assert!(covered, "{hit:?} in {all:?}");
+        }
+    }
+
     #[test]
     fn an_iban_is_found_and_with_a_changed_digit_it_is_not(
         account in digits(18), join in prop_oneof![Just(""), Just(" ")], flip in 1..10u8, at in 0..18usize,
@@ -141,6 +173,14 @@ fn hostile_repetition_is_scanned_in_time() {
         "/",
         "1990 ",
         "hiv ",
+        "_",
+        "1_",
+        "1  ",
+        "1 - ",
+        "1\u{200b}",
+        "４",
+        "\u{200b}",
+        "a@公",
     ] {
         let text = piece.repeat(200_000 / piece.len());
         assert_well_formed(&DETECTOR.scan(&text), text.len()).unwrap();
@@ -171,8 +211,42 @@ fn texts() -> impl Strategy<Value = String> {
         Just("4111 1111 1111 1111".to_owned()),
         Just("2001:db8::1".to_owned()),
         Just("\u{a0}\u{2011}ç😀".to_owned()),
+        Just("４１１１ ".to_owned()),
+        Just("1111\u{202f}".to_owned()),
+        Just("1\u{200b}\u{fe0f}  - ".to_owned()),
+        Just("_＠．公司_".to_owned()),
     ];
     proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+/// What people and their devices put between the groups of one number: nothing to see, blanks, or dashes.
+fn joints() -> impl Strategy<Value = Vec<String>> {
+    let of = |kind: &'static [&'static str]| {
+        proptest::collection::vec(proptest::sample::select(kind).prop_map(str::to_owned), 3)
+    };
+    prop_oneof![
+        of(&["", "\u{200b}", "\u{2060}", "\u{ad}", "\u{200b}\u{fe0f}"]),
+        of(&[" ", "  ", "\u{a0}", "\u{2007}", "\u{2009}", "\u{202f}", "\u{3000}", " \u{202f}", "\u{200b} "]),
+        of(&["-", " - ", "- ", "\u{2212}", " – ", "\u{2011}", "\u{200b}-", "\u{ff0d}"]),
+    ]
+}
+
+/// What may stand around a number without being a part of it.
+fn edges() -> impl Strategy<Value = (&'static str, &'static str)> {
+    prop_oneof![
+        Just(("", "")),
+        Just(("_", "_")),
+        Just(("*_", "_*")),
+        Just(("(", ")")),
+        Just(("\u{202a}", "\u{202c}")),
+        Just(("", ",123")),
+        Just(("", "-12/27")),
+    ]
+}
+
+fn written(digits: &[u8], wide: bool) -> String {
+    let zero = if wide { u32::from('０') } else { u32::from('0') };
+    digits.iter().map(|d| char::from_u32(zero + u32::from(*d)).unwrap()).collect()
 }
 
 fn digits(len: usize) -> impl Strategy<Value = Vec<u8>> {

@@ -2,6 +2,7 @@
 
 use super::groups::{Group, Groups, Join, goes_on_before, joined_by, shaped};
 use super::numbers::Site;
+use super::text::{at, digits_end, is_digit, number, word_at};
 use super::{CERTAIN, PiiKind};
 
 /// A card at the site.
@@ -52,18 +53,37 @@ fn is_written_so(groups: &[Group]) -> bool {
 /// In groups of four, a fifth group before or after makes it some longer number, unless it can be the expiry.
 fn stands_alone(text: &[u8], site: &Site, groups: &Groups, count: usize) -> bool {
     let end = groups.first(count).last().map_or(0, |g| g.end);
+    let ends = !site.glued_after(text, end) || goes_on_as_a_card_does(text, end);
     if count == 1 {
-        return !site.glued_after(text, end) || matches!(super::text::at(text, end), b'/' | b':');
+        return ends;
     }
-    let expiry = groups.digits(count + 1).get(groups.digits(count).len()..).is_some_and(is_month_first);
+    let expiry = groups.digits(count + 1).get(groups.digits(count).len()..).is_some_and(is_expiry);
     let longer = groups.join_after(count).is_some() && groups.len_after(count) >= 4 && !expiry;
-    let dashed = groups.join_after(count) == Some(Join::Dash);
+    let dashed = groups.join_after(count) == Some(Join::Dash) && !expiry_at(text, end + 1);
     let continued = goes_on_before(text, site.start) && site.digits_before(text) >= 4;
-    !longer && !dashed && !continued && (groups.join_after(count).is_some() || !site.glued_after(text, end))
+    !longer && !dashed && !continued && (groups.join_after(count).is_some() || ends)
 }
 
-fn is_month_first(digits: &[u8]) -> bool {
-    matches!(digits, [0, 1..=9, _, _] | [1, 0..=2, _, _])
+/// Month and year without a sign between, or the year alone.
+fn is_expiry(digits: &[u8]) -> bool {
+    matches!(digits, [0, 1..=9, _, _] | [1, 0..=2, _, _] | [2, 0, 2..=4, _])
+}
+
+/// What people put behind a card's number without a blank: `/12/29`, `:123`, `,123`, `-12/29`.
+fn goes_on_as_a_card_does(text: &[u8], end: usize) -> bool {
+    match at(text, end) {
+        b'/' | b':' | b',' => is_digit(at(text, end + 1)),
+        b'-' => expiry_at(text, end + 1),
+        _ => false,
+    }
+}
+
+/// Whether `12/29` or `12/2029` is at `i`.
+fn expiry_at(text: &[u8], i: usize) -> bool {
+    let (month_end, year) = (i + 2, i + 3);
+    let year_end = digits_end(text, year);
+    let month = number(text, i, month_end).is_some_and(|month| (1..=12).contains(&month));
+    month && at(text, month_end) == b'/' && matches!(year_end - year, 2 | 4) && !word_at(text, year_end)
 }
 
 /// First and last six digits of issuer ranges, and the lengths issued in them.

@@ -16,6 +16,7 @@ pub(super) fn scan(text: &[u8], out: &mut Vec<Hit>) {
 fn address(text: &[u8], sign: usize) -> Option<(usize, usize)> {
     let start = local_start(text, sign)?;
     let end = domain_end(text, sign + 1)?;
+    let start = if at(text, end) == b'_' { past_italics(text, start, sign) } else { start };
     (!credentials_of_a_url(text, start)).then_some((start, end))
 }
 
@@ -35,6 +36,12 @@ fn local_start(text: &[u8], sign: usize) -> Option<usize> {
     }
     // An unbounded run before the sign is a blob, not a name.
     (start < sign && sign - start <= LOCAL_MAX && before(text, sign, 1) != b'.').then_some(start)
+}
+
+/// Of `_ana@example.com_` the underscores are chat's italics.
+fn past_italics(text: &[u8], start: usize, sign: usize) -> usize {
+    let underscores = part(text, start, sign).iter().take_while(|b| **b == b'_').count();
+    if start + underscores < sign { start + underscores } else { start }
 }
 
 fn is_local(b: u8) -> bool {
@@ -65,6 +72,13 @@ fn domain_end(text: &[u8], domain: usize) -> Option<usize> {
 
 fn label_end(text: &[u8], label: usize) -> Option<usize> {
     let mut end = label;
+    // Of a script whose letters take three bytes, such as Chinese or Hindi: then of nothing else.
+    while end - label <= LABEL_MAX && leads_long_letter(text, end) {
+        end += 3;
+    }
+    if end > label {
+        return (end - label <= LABEL_MAX).then_some(end);
+    }
     while end - label <= LABEL_MAX {
         match letter_len(text, end) {
             0 if is_digit(at(text, end)) || at(text, end) == b'-' => end += 1,
@@ -78,10 +92,25 @@ fn label_end(text: &[u8], label: usize) -> Option<usize> {
     (end > label && end - label <= LABEL_MAX && at(text, label) != b'-').then_some(end)
 }
 
-/// Letters only, two at least, or a punycode label (RFC 5890 section 2.3.2.1).
+/// Letters only, two at least: of ASCII, or none of ASCII; or a punycode label (RFC 5890 section 2.3.2.1).
 fn is_top_level(label: &[u8]) -> bool {
     let letters = label.len() >= 2 && label.iter().all(u8::is_ascii_alphabetic);
-    letters || (label.len() > 4 && label.get(..4).is_some_and(|x| x.eq_ignore_ascii_case(b"xn--")))
+    // Labels hold letters, digits and hyphens only: what is not ASCII is a letter, of two bytes at least.
+    let international = label.len() >= 4 && !label.iter().any(u8::is_ascii);
+    letters
+        || international
+        || (label.len() > 4 && label.get(..4).is_some_and(|x| x.eq_ignore_ascii_case(b"xn--")))
+}
+
+/// Whether a letter of three bytes is at `i`: U+0800 to U+1FFF, kana, Chinese, Hangul; not the signs at U+2000 to U+303F.
+fn leads_long_letter(text: &[u8], i: usize) -> bool {
+    let goes_on = |i| matches!(at(text, i), 0x80..=0xBF);
+    let leads = match at(text, i) {
+        0xE0 | 0xE1 | 0xE4..=0xED => true,
+        0xE3 => at(text, i + 1) != 0x80,
+        _ => false,
+    };
+    leads && goes_on(i + 1) && goes_on(i + 2)
 }
 
 /// `scheme://user:password@host` is no address.

@@ -1,10 +1,11 @@
 //! The first pass: every byte once.
 //!
-//! One loop notes whether there is a digit, `:` or `@` at all; it runs over arrays of fixed size, so the compiler
+//! One loop notes whether there is a digit, `:`, `@` or a wide form at all; it runs over arrays of fixed size, so the compiler
 //! makes vector instructions of it. The other looks for terms: it takes the four bytes at every second place, lower
 //! case, hashes them and asks a bitmap that fits the first-level cache. A term is in the bitmap with the four bytes
 //! at its key and the four bytes one further, so wherever it stands one of the two falls on such a place.
 
+use super::fold::WIDE_LEAD;
 use super::vocabulary::{Term, terms};
 
 /// The prepared first pass.
@@ -37,19 +38,20 @@ impl Gate {
         gate
     }
 
-    /// Whether there is a digit, `:` or `@` anywhere in the text.
+    /// Which bytes of note are anywhere in the text.
     #[inline]
-    pub(super) fn has_anchor(text: &[u8]) -> bool {
+    pub(super) fn seen(text: &[u8]) -> Seen {
         let (blocks, rest) = text.as_chunks::<BLOCK>();
         let mut found = [0; BLOCK];
         for block in blocks {
-            block.iter().zip(&mut found).for_each(|(b, found)| *found |= anchor(*b));
+            block.iter().zip(&mut found).for_each(|(b, found)| *found |= of_note(*b));
         }
         let (halves, rest) = rest.as_chunks::<HALF>();
         for half in halves {
-            half.iter().zip(&mut found).for_each(|(b, found)| *found |= anchor(*b));
+            half.iter().zip(&mut found).for_each(|(b, found)| *found |= of_note(*b));
         }
-        found != [0; BLOCK] || rest.iter().fold(0, |found, b| found | anchor(*b)) != 0
+        let found = found.iter().fold(0, |all, found| all | found);
+        Seen(rest.iter().fold(found, |found, b| found | of_note(*b)))
     }
 
     /// Calls `found` with every place where a term may begin.
@@ -99,10 +101,27 @@ impl Gate {
     }
 }
 
+/// The bytes of note that a text holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen(u8);
+
+impl Seen {
+    /// A digit, `:` or `@`.
+    pub(super) const fn anchor(self) -> bool {
+        self.0 & ANCHOR != 0
+    }
+
+    /// The first byte of wide forms.
+    pub(super) const fn wide_lead(self) -> bool {
+        self.0 & WIDE != 0
+    }
+}
+
 #[inline]
-fn anchor(b: u8) -> u8 {
+fn of_note(b: u8) -> u8 {
     // `:` follows `9` in ASCII.
-    u8::from(b.wrapping_sub(b'0') <= 10) | u8::from(b == b'@')
+    let anchor = (b.wrapping_sub(b'0') <= 10) | (b == b'@');
+    (u8::from(anchor) * ANCHOR) | (u8::from(b == WIDE_LEAD) * WIDE)
 }
 
 /// Four bytes in lower case; blanks past the end.
@@ -168,9 +187,9 @@ fn windows_of(term: &Term) -> Vec<(u32, isize)> {
     }
 }
 
-/// Every byte that is no ASCII letter, digit or underscore: what can stand beside a short term.
+/// Every byte that is no ASCII letter or digit: what can stand beside a short term.
 fn outside() -> impl Iterator<Item = u8> {
-    (0..=u8::MAX).filter(|b| !b.is_ascii_alphanumeric() && *b != b'_')
+    (0..=u8::MAX).filter(|b| !b.is_ascii_alphanumeric())
 }
 
 /// The bit in which lower case differs, in four bytes.
@@ -182,6 +201,8 @@ const STRIDE: usize = 16;
 /// Bytes that are tested at once for anchors.
 const BLOCK: usize = 32;
 const HALF: usize = 8;
+const ANCHOR: u8 = 1;
+const WIDE: u8 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -215,9 +236,16 @@ mod tests {
     #[test]
     fn short_terms_are_seen_between_any_signs() {
         let gate = Gate::new();
-        for (before, after) in
-            [("(", ")"), ("\n", "\r"), ("“", "”"), ("😀", "😀"), ("/", "+"), ("\u{a0}", "…"), ("", "")]
-        {
+        for (before, after) in [
+            ("(", ")"),
+            ("\n", "\r"),
+            ("“", "”"),
+            ("😀", "😀"),
+            ("/", "+"),
+            ("\u{a0}", "…"),
+            ("_", "_"),
+            ("", ""),
+        ] {
             for shift in 0..2 {
                 let start = shift + before.len();
                 let text = [&" ".repeat(shift), before, "HIV", after].concat();
@@ -237,13 +265,15 @@ mod tests {
     }
 
     #[test]
-    fn anchors_are_seen_anywhere_and_nothing_else_is_one() {
+    fn bytes_of_note_are_seen_anywhere_and_no_others() {
         for len in [1, 7, 8, 9, 31, 32, 33, 47, 80] {
             for at in 0..len {
                 for b in 0..=u8::MAX {
                     let mut text = vec![b'x'; len];
                     text[at] = b;
-                    assert_eq!(Gate::has_anchor(&text), b.is_ascii_digit() || b == b':' || b == b'@');
+                    let seen = Gate::seen(&text);
+                    assert_eq!(seen.anchor(), b.is_ascii_digit() || b == b':' || b == b'@', "{b} at {at}");
+                    assert_eq!(seen.wide_lead(), b == WIDE_LEAD, "{b} at {at}");
                 }
             }
         }

@@ -3,12 +3,14 @@
 //! Most chat lines hold nothing. A first pass ([`gate`]) reads every byte once and says whether the text holds a
 //! digit, `@` or `:`, and where a health or biometric term may be. Only then do the
 //! detectors look, each anchored at such a byte and each with a bounded reach, so the whole stays linear in the
-//! length of the text whatever the text is.
+//! length of the text whatever the text is. A text with wide letters or digits, or with a number that unusual signs cut
+//! apart, is looked at once more as plain ASCII would have it ([`fold`]).
 
 mod birth;
 mod brazil;
 mod card;
 mod email;
+mod fold;
 mod gate;
 mod groups;
 mod iban;
@@ -23,6 +25,7 @@ mod text;
 mod vocabulary;
 mod words;
 
+use fold::Folded;
 use gate::Gate;
 
 /// What kind of personal data a [`Hit`] is.
@@ -129,17 +132,35 @@ impl Detector {
     }
 
     /// Appends what is in `text` to `out`, in order and without overlaps. The bytes need not be UTF-8. Nothing is
-    /// allocated but room in `out`.
+    /// allocated but room in `out`, and a copy of a text that has to be folded.
     pub fn scan_into(&self, text: &[u8], out: &mut Vec<Hit>) {
         let base = out.len();
+        if self.look(text, out) {
+            self.look_at_folded(text, out);
+        }
+        resolve::resolve(out, base);
+    }
+
+    /// Asks every detector. Says whether the text is written in a way that they do not read.
+    #[inline]
+    fn look(&self, text: &[u8], out: &mut Vec<Hit>) -> bool {
         self.gate.each_term(text, |start, term| terms::at(text, start, term, out));
-        if Gate::has_anchor(text) {
+        let seen = Gate::seen(text);
+        let mut odd = seen.wide_lead() && fold::has_wide(text);
+        if seen.anchor() {
             email::scan(text, out);
             ip::scan_v6(text, out);
             brazil::scan_cnpj(text, out);
-            numbers::scan(text, out);
+            odd |= numbers::scan(text, out);
         }
-        resolve::resolve(out, base);
+        odd
+    }
+
+    #[cold]
+    fn look_at_folded(&self, text: &[u8], out: &mut Vec<Hit>) {
+        let (folded, first) = (Folded::of(text), out.len());
+        self.look(&folded.text, out);
+        out.iter_mut().skip(first).for_each(|hit| folded.unfold(hit));
     }
 }
 

@@ -1,14 +1,17 @@
 //! Goes from number to number and asks the detectors that begin at digits.
 
+use super::fold::odd_after;
 use super::groups::Groups;
 use super::text::{at, before, glued_after, glued_before, in_opaque_token, is_digit, part, word_before};
 use super::words::{ends_with_any, near_before};
 use super::{CERTAIN, Hit, birth, brazil, card, iban, ip, phone, ssn};
 
-pub(super) fn scan(text: &[u8], out: &mut Vec<Hit>) {
-    let mut place = 0;
+/// Says whether some number goes on behind signs that no detector reads.
+pub(super) fn scan(text: &[u8], out: &mut Vec<Hit>) -> bool {
+    let (mut place, mut odd) = (0, false);
     while let Some((start, end)) = next_token(text, place) {
         place = end;
+        odd = odd || odd_after(text, end);
         if part(text, start, end).iter().all(u8::is_ascii_digit) {
             place = number(text, start, end, out).max(end);
         } else {
@@ -16,6 +19,7 @@ pub(super) fn scan(text: &[u8], out: &mut Vec<Hit>) {
         }
         birth::find(text, start, end, out);
     }
+    odd
 }
 
 /// The next run of letters and digits with a digit in it.

@@ -29,15 +29,26 @@ fn leads_letter(b: u8) -> bool {
     matches!(b, 0xC3..=0xDF)
 }
 
-/// Whether a letter, digit or underscore begins at `i`.
+/// Whether a word begins or goes on at `i`: a letter or a digit, over underscores or none. Underscores at a word's edge
+/// are no part of it: chat writes italics so.
 pub(super) fn word_at(text: &[u8], i: usize) -> bool {
-    let b = at(text, i);
-    is_ascii_word(b) || leads_letter(b)
+    let begins = |i| at(text, i).is_ascii_alphanumeric() || leads_letter(at(text, i));
+    begins(i) || (at(text, i) == b'_' && begins(past_underscores(text, i)))
 }
 
-/// Whether a letter, digit or underscore ends just before `i`.
+/// Whether a word ends just before `i`, over underscores or none.
 pub(super) fn word_before(text: &[u8], i: usize) -> bool {
-    is_ascii_word(before(text, i, 1)) || letter_ends(text, i)
+    let ends = |i| before(text, i, 1).is_ascii_alphanumeric() || letter_ends(text, i);
+    ends(i) || (before(text, i, 1) == b'_' && ends(before_underscores(text, i)))
+}
+
+fn past_underscores(text: &[u8], i: usize) -> usize {
+    (i..i + EDGE).find(|i| at(text, *i) != b'_').unwrap_or(i + EDGE)
+}
+
+fn before_underscores(text: &[u8], i: usize) -> usize {
+    let floor = i.saturating_sub(EDGE);
+    (floor..i).rev().find(|i| at(text, *i) != b'_').map_or(floor, |i| i + 1)
 }
 
 fn letter_ends(text: &[u8], i: usize) -> bool {
@@ -123,5 +134,7 @@ pub(super) fn in_opaque_token(text: &[u8], start: usize) -> bool {
     OPAQUE_MARKS.iter().any(|mark| memchr::memmem::find(token, mark).is_some())
 }
 
+/// Underscores over which a word goes on.
+const EDGE: usize = 4;
 const OPAQUE_REACH: usize = 512;
 const OPAQUE_MARKS: [&[u8]; 3] = [b"://", b"www.", b"wamid."];
