@@ -149,18 +149,18 @@ impl Playbooks {
     /// A name that is no kind of incident, or one without a playbook of its own: which, for people.
     pub fn live(mut self, kinds: &str) -> Result<Self, String> {
         match kinds.trim() {
-            "none" => return Ok(self),
-            "all" => return Ok(self.without_dry_run()),
+            "none" => Ok(self),
+            "all" => Ok(self.without_dry_run()),
             names => {
                 for name in names.split(',').map(str::trim) {
                     self.own(kind(name)?).ok_or_else(|| format!("no playbook for {name}"))?.dry_run = false;
                 }
+                Ok(self)
             }
         }
-        Ok(self)
     }
 
-    /// Not the generic one where there is none of its own: that is for incidents that nobody named.
+    /// The playbook of just this incident: the generic one is for its own kind alone.
     fn own(&mut self, incident: IncidentType) -> Option<&mut Playbook> {
         match incident {
             IncidentType::Generic => Some(&mut self.generic),
