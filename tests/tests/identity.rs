@@ -91,7 +91,13 @@ async fn whoever_asks_too_often_is_told_when_to_come_back() {
     let problem: Value = refused.json().await.unwrap();
     assert_eq!(problem["type"], "urn:portcullis:problem:too-many-requests");
     tokio::time::sleep(Duration::from_secs(wait + 1)).await;
-    assert_eq!(with(&stack, Method::GET, path, &token).await.status(), 403);
+    let forbidden = with(&stack, Method::GET, path, &token).await;
+    assert_eq!(forbidden.status(), 403);
+    let challenge = forbidden.headers()["www-authenticate"].to_str().unwrap();
+    assert!(
+        challenge.starts_with("Bearer ") && challenge.contains("error=\"insufficient_scope\""),
+        "{challenge}"
+    );
 }
 
 #[tokio::test]
