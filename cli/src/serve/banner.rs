@@ -8,22 +8,13 @@ use super::stack::Stack;
 use crate::failure::Failure;
 use crate::output::Output;
 
-pub(crate) fn started(
-    output: &Output,
-    url: &str,
-    stack: &Stack,
-    playbooks: Option<&Path>,
-) -> Result<(), Failure> {
+pub(crate) fn started(output: &Output, url: &str, stack: &Stack, playbooks: &str) -> Result<(), Failure> {
     let status = json!({
         "event": "started",
         "url": url,
         "data": stack.data,
         "account": "simulated",
     });
-    let playbooks = playbooks.map_or_else(
-        || "the shipped playbooks, with dry_run off".to_owned(),
-        |folder| format!("the playbooks of {}", folder.display()),
-    );
     output.line(&status, || {
         format!(
             "Portcullis is up on {url}, data in {}\n\

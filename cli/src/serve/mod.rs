@@ -95,7 +95,7 @@ pub(crate) async fn run(args: Args, output: &Output, environment: &Environment) 
         tls.clone(),
         stopped.clone(),
     ));
-    banner::started(output, &url, &stack, args.response.own_playbooks())?;
+    banner::started(output, &url, &stack, &args.response.followed())?;
     let shown = async {
         if args.demo {
             let secret = args.secrets.webhook(environment).await?;

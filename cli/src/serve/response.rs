@@ -1,6 +1,6 @@
 //! Both responders of the local stack, over a simulated account.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use cloudtrail_responder_function::{AuditSettings, CloudTrailResponder};
@@ -160,6 +160,7 @@ impl Responders {
 
 impl ResponseArgs {
     fn playbooks(&self) -> Result<portcullis_response::Playbooks, Failure> {
+        // Nothing but the simulated account can be changed by the shipped ones.
         let otherwise = if self.playbooks.is_some() { "none" } else { "all" };
         let playbooks = respond::playbooks(self.playbooks.as_deref())?;
         let live = playbooks.live(self.live_playbooks.as_deref().unwrap_or(otherwise));
@@ -182,9 +183,17 @@ impl ResponseArgs {
             .map_err(|e| Failure::usage(format!("--notify-webhook: {e}")))
     }
 
-    /// The folder of playbooks, where one is named.
-    pub(crate) fn own_playbooks(&self) -> Option<&Path> {
-        self.playbooks.as_deref()
+    /// Which playbooks are followed, for people.
+    pub(crate) fn followed(&self) -> String {
+        let whose = self.playbooks.as_deref().map_or_else(
+            || "the shipped playbooks".to_owned(),
+            |folder| format!("the playbooks of {}", folder.display()),
+        );
+        match (self.live_playbooks.as_deref(), &self.playbooks) {
+            (Some("none"), _) | (None, Some(_)) => whose,
+            (None, None) | (Some("all"), _) => format!("{whose}, with dry_run off"),
+            (Some(kinds), _) => format!("{whose}, with dry_run off for {kinds}"),
+        }
     }
 }
 
@@ -227,3 +236,40 @@ const UNFINISHED: [Status; 5] =
 /// More than one process works on at once.
 const MAX_TAKEN_OVER: usize = 1000;
 const UPKEEP_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: ResponseArgs,
+    }
+
+    /// How many playbooks are live, and what people are told.
+    fn live(words: &[&str]) -> Result<(usize, String), String> {
+        let line = Line::try_parse_from(["serve"].iter().chain(words)).unwrap();
+        let books = line.args.playbooks().map_err(|e| e.to_string())?;
+        Ok((books.iter().filter(|book| !book.dry_run).count(), line.args.followed()))
+    }
+
+    #[test]
+    fn playbooks_are_live_as_the_arguments_say() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/playbooks");
+        let (shipped, own) = ("the shipped playbooks".to_owned(), format!("the playbooks of {folder}"));
+        for (words, count, said) in [
+            (&[][..], 8, format!("{shipped}, with dry_run off")),
+            (&["--live-playbooks", "none"], 0, shipped.clone()),
+            (&["--live-playbooks", "BACKDOOR"], 1, format!("{shipped}, with dry_run off for BACKDOOR")),
+            (&["--playbooks", folder], 0, own.clone()),
+            (&["--playbooks", folder, "--live-playbooks", "all"], 8, format!("{own}, with dry_run off")),
+        ] {
+            assert_eq!(live(words), Ok((count, said)), "{words:?}");
+        }
+        let error = live(&["--live-playbooks", "BACKDOR"]).unwrap_err();
+        assert!(error.starts_with("--live-playbooks: unknown variant `BACKDOR`"), "{error}");
+    }
+}
