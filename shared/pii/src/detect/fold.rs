@@ -73,6 +73,7 @@ impl Folded {
 }
 
 /// Whether a wide form of an ASCII character is in the text. For texts in which [`WIDE_LEAD`] was seen.
+#[cold]
 pub(super) fn has_wide(text: &[u8]) -> bool {
     memchr_iter(WIDE_LEAD, text).any(|i| wide(text, i).is_some())
 }

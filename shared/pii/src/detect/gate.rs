@@ -42,16 +42,20 @@ impl Gate {
     #[inline]
     pub(super) fn seen(text: &[u8]) -> Seen {
         let (blocks, rest) = text.as_chunks::<BLOCK>();
-        let mut found = [0; BLOCK];
+        let (mut anchors, mut wide) = ([0; BLOCK], [0; BLOCK]);
         for block in blocks {
-            block.iter().zip(&mut found).for_each(|(b, found)| *found |= of_note(*b));
+            block.iter().zip(&mut anchors).for_each(|(b, found)| *found |= anchor(*b));
+            block.iter().zip(&mut wide).for_each(|(b, found)| *found |= u8::from(*b == WIDE_LEAD));
         }
         let (halves, rest) = rest.as_chunks::<HALF>();
         for half in halves {
-            half.iter().zip(&mut found).for_each(|(b, found)| *found |= of_note(*b));
+            half.iter().zip(&mut anchors).for_each(|(b, found)| *found |= anchor(*b));
+            half.iter().zip(&mut wide).for_each(|(b, found)| *found |= u8::from(*b == WIDE_LEAD));
         }
-        let found = found.iter().fold(0, |all, found| all | found);
-        Seen(rest.iter().fold(found, |found, b| found | of_note(*b)))
+        Seen {
+            anchor: anchors != [0; BLOCK] || rest.iter().fold(0, |found, b| found | anchor(*b)) != 0,
+            wide_lead: wide != [0; BLOCK] || rest.contains(&WIDE_LEAD),
+        }
     }
 
     /// Calls `found` with every place where a term may begin.
@@ -103,25 +107,17 @@ impl Gate {
 
 /// The bytes of note that a text holds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seen(u8);
-
-impl Seen {
+pub(super) struct Seen {
     /// A digit, `:` or `@`.
-    pub(super) const fn anchor(self) -> bool {
-        self.0 & ANCHOR != 0
-    }
-
+    pub(super) anchor: bool,
     /// The first byte of wide forms.
-    pub(super) const fn wide_lead(self) -> bool {
-        self.0 & WIDE != 0
-    }
+    pub(super) wide_lead: bool,
 }
 
 #[inline]
-fn of_note(b: u8) -> u8 {
+fn anchor(b: u8) -> u8 {
     // `:` follows `9` in ASCII.
-    let anchor = (b.wrapping_sub(b'0') <= 10) | (b == b'@');
-    (u8::from(anchor) * ANCHOR) | (u8::from(b == WIDE_LEAD) * WIDE)
+    u8::from(b.wrapping_sub(b'0') <= 10) | u8::from(b == b'@')
 }
 
 /// Four bytes in lower case; blanks past the end.
@@ -201,8 +197,6 @@ const STRIDE: usize = 16;
 /// Bytes that are tested at once for anchors.
 const BLOCK: usize = 32;
 const HALF: usize = 8;
-const ANCHOR: u8 = 1;
-const WIDE: u8 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -272,8 +266,8 @@ mod tests {
                     let mut text = vec![b'x'; len];
                     text[at] = b;
                     let seen = Gate::seen(&text);
-                    assert_eq!(seen.anchor(), b.is_ascii_digit() || b == b':' || b == b'@', "{b} at {at}");
-                    assert_eq!(seen.wide_lead(), b == WIDE_LEAD, "{b} at {at}");
+                    assert_eq!(seen.anchor, b.is_ascii_digit() || b == b':' || b == b'@', "{b} at {at}");
+                    assert_eq!(seen.wide_lead, b == WIDE_LEAD, "{b} at {at}");
                 }
             }
         }

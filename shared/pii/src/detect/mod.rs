@@ -146,8 +146,8 @@ impl Detector {
     fn look(&self, text: &[u8], out: &mut Vec<Hit>) -> bool {
         self.gate.each_term(text, |start, term| terms::at(text, start, term, out));
         let seen = Gate::seen(text);
-        let mut odd = seen.wide_lead() && fold::has_wide(text);
-        if seen.anchor() {
+        let mut odd = seen.wide_lead && fold::has_wide(text);
+        if seen.anchor {
             email::scan(text, out);
             ip::scan_v6(text, out);
             brazil::scan_cnpj(text, out);
