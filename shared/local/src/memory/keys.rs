@@ -32,6 +32,11 @@ impl Keys {
     pub fn subject_count(&self) -> usize {
         locked(&self.0.state).subjects.len()
     }
+
+    /// Destroys every subject key, as an erasure does those of one subject.
+    pub fn destroy_subjects(&self) {
+        locked(&self.0.state).subjects.clear();
+    }
 }
 
 impl KeyStore for Keys {

@@ -8,9 +8,9 @@ use crate::Purpose;
 pub use crate::blind_index::from_fixed_key as blind_index_with_fixed_key;
 pub use crate::hierarchy::wrap::{KeyBinding, unwrap_with_fixed_key, wrap_with_fixed_key};
 
-/// A subject key of given bytes.
+/// A subject key of given bytes, made at the beginning of time.
 pub fn subject_key(purpose: Purpose, subject: &str, branch_version: u32, key: &[u8; 32]) -> SubjectKey {
-    SubjectKey::new(purpose, subject, branch_version, key)
+    SubjectKey::new(purpose, subject, branch_version, 0, key)
 }
 
 /// A sealer with a given salt and at most eight given nonces, one for each field in turn.

@@ -15,11 +15,18 @@ pub struct SubjectKey {
     purpose: Purpose,
     subject: Box<str>,
     branch_version: u32,
+    created_at: i64,
 }
 
 impl SubjectKey {
-    pub(crate) fn new(purpose: Purpose, subject: &str, branch_version: u32, key: &[u8; 32]) -> Self {
-        Self { prk: Prk::new(key), purpose, subject: subject.into(), branch_version }
+    pub(crate) fn new(
+        purpose: Purpose,
+        subject: &str,
+        branch_version: u32,
+        created_at: i64,
+        key: &[u8; 32],
+    ) -> Self {
+        Self { prk: Prk::new(key), purpose, subject: subject.into(), branch_version, created_at }
     }
 
     /// Whose key it is: a blind index.
@@ -35,6 +42,12 @@ impl SubjectKey {
     /// The version of the branch key that wraps it.
     pub const fn branch_version(&self) -> u32 {
         self.branch_version
+    }
+
+    /// When it was made, by what the table says: milliseconds since the Unix epoch. What was sealed before, another key
+    /// sealed, which was destroyed.
+    pub const fn created_at(&self) -> i64 {
+        self.created_at
     }
 
     pub(super) fn derive(&self, context: &mut Context) -> Result<RecordKey, ProviderError> {

@@ -45,7 +45,7 @@ impl<W: KeyWrapper, S: KeyStore, C: Clock> KeyHierarchy<W, S, C> {
             created_at: now,
         };
         if self.store.add_subject_key(&stored).await? {
-            return Ok(self.keep_subject(SubjectKey::new(purpose, subject, branch.version, &key), now));
+            return Ok(self.keep_subject(SubjectKey::new(purpose, subject, branch.version, now, &key), now));
         }
         match self.find_subject(purpose, subject).await {
             // The winner's key was destroyed in between: the next attempt starts afresh.
@@ -68,7 +68,8 @@ impl<W: KeyWrapper, S: KeyStore, C: Clock> KeyHierarchy<W, S, C> {
         }?;
         let binding = self.key_binding(purpose, subject, branch.version);
         let key = unwrap(&branch, &binding, &stored.wrapped)?;
-        Ok(self.keep_subject(SubjectKey::new(purpose, subject, branch.version, &key), read_at))
+        let key = SubjectKey::new(purpose, subject, branch.version, stored.created_at, &key);
+        Ok(self.keep_subject(key, read_at))
     }
 
     /// Keeps a key from when it was known to exist, not from when it arrived: an erasure in between must not be outlived.
