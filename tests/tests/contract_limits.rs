@@ -121,7 +121,7 @@ struct Keeper(Arc<Mutex<Option<&'static str>>>);
 impl SecretSource for Keeper {
     async fn fetch(&self, _: &str) -> Result<SecretVersions, SecretError> {
         let told = self.0.lock().unwrap().ok_or(SecretError::Unavailable)?;
-        Ok(SecretVersions { current: SecretString::from(told), previous: None })
+        Ok(SecretVersions { current: SecretString::from(told), previous: None, since: None })
     }
 }
 

@@ -17,8 +17,8 @@ pub struct Config {
     pub claim_check_bucket: String,
     /// `SECRET_PROVIDER`: where the webhook's secret is kept.
     pub secrets: SecretProvider,
-    /// `WEBHOOK_SECRET_ID`, `WEBHOOK_PATH` (default `/webhook`), `META_CLIENT_CN`, `QUEUE_MAX_BYTES` (default
-    /// 1048576, SQS's own limit), `SEND_BUDGET_MS` (default 5000).
+    /// `WEBHOOK_SECRET_ID`, `WEBHOOK_PATH` (default `/webhook`), `META_CLIENT_CN`, `PREVIOUS_SECRET_HOURS` (default 24, at
+    /// most 168), `QUEUE_MAX_BYTES` (default 1048576, SQS's own limit), `SEND_BUDGET_MS` (default 5000).
     pub handler: HandlerSettings,
     /// `AUDIT_TABLE`, `AUDIT_ON_FAILURE` and what else there is.
     pub audit: AuditConfig,
@@ -77,6 +77,9 @@ impl Config {
                 secret_id: s.required("WEBHOOK_SECRET_ID"),
                 path: s.parsed("WEBHOOK_PATH", "/webhook".to_owned(), |p: &String| p.starts_with('/')),
                 client_cn: s.optional("META_CLIENT_CN"),
+                previous_for: Duration::from_secs(
+                    s.parsed("PREVIOUS_SECRET_HOURS", 24_u64, |hours| *hours <= 168) * 3_600,
+                ),
                 send: SendSettings {
                     max_bytes: s.parsed("QUEUE_MAX_BYTES", defaults.max_bytes, |n| QUEUE_LIMITS.contains(n)),
                     budget: Duration::from_millis(
@@ -167,6 +170,8 @@ mod tests {
             ("QUEUE_MAX_BYTES", "4095"),
             ("QUEUE_MAX_BYTES", "1048577"),
             ("QUEUE_MAX_BYTES", "many"),
+            ("PREVIOUS_SECRET_HOURS", "169"),
+            ("PREVIOUS_SECRET_HOURS", "-1"),
             ("SEND_BUDGET_MS", "0"),
             ("SEND_BUDGET_MS", "60000"),
             ("WEBHOOK_PATH", "webhook"),
@@ -182,6 +187,10 @@ mod tests {
     fn settings_are_taken_over() {
         assert_eq!(with("QUEUE_MAX_BYTES", "262144").unwrap().handler.send.max_bytes, 262_144);
         assert_eq!(with("SEND_BUDGET_MS", "2500").unwrap().handler.send.budget, Duration::from_millis(2_500));
+        for (hours, expected) in [("0", 0), ("168", 604_800)] {
+            let held = with("PREVIOUS_SECRET_HOURS", hours).unwrap().handler.previous_for;
+            assert_eq!(held, Duration::from_secs(expected));
+        }
         assert_eq!(with("WEBHOOK_PATH", "/wa").unwrap().handler.path, "/wa");
         let cn = with("META_CLIENT_CN", "client.webhooks.fbclientcerts.com").unwrap().handler.client_cn;
         assert_eq!(cn.as_deref(), Some("client.webhooks.fbclientcerts.com"));

@@ -64,6 +64,8 @@ pub struct HandlerSettings {
     pub path: String,
     /// Where mutual TLS is on: the common name that the client certificate must have.
     pub client_cn: Option<String>,
+    /// How long the previous secret is taken after the current one came, where the backend can tell when that was.
+    pub previous_for: Duration,
     /// How items are queued.
     pub send: SendSettings,
 }
@@ -75,6 +77,7 @@ impl HandlerSettings {
             secret_id: secret_id.into(),
             path: "/webhook".to_owned(),
             client_cn: None,
+            previous_for: PREVIOUS_FOR,
             send: SendSettings::default(),
         }
     }
@@ -92,6 +95,8 @@ pub struct WebhookFunction<P: Ports> {
 struct Known {
     versions: Arc<SecretVersions>,
     secrets: Arc<WebhookSecrets>,
+    /// From when on the previous version among them is not taken any more.
+    until: Option<Timestamp>,
     /// When the cache was last asked.
     asked: Timestamp,
 }
@@ -182,12 +187,15 @@ impl<P: Ports> WebhookFunction<P> {
         started: Timestamp,
         deadline: Timestamp,
     ) -> Result<Answer, Refusal> {
+        let Parts { queue, claims, settings, clock, metrics, .. } = &self.parts;
         let raw = Raw::of(request)?;
         let known = self.secrets(started).await?;
         let (webhook, known) = self.verify(&raw, request.signature.as_deref(), known).await?;
+        if webhook.signed_with_previous() {
+            tally::signed_with_previous(metrics, clock.now());
+        }
         let items = route(&webhook, &known.secrets.conversations, started).map_err(|_| Refusal::NotJson)?;
         let tally = Tally::of(&items);
-        let Parts { queue, claims, settings, clock, metrics, .. } = &self.parts;
         let within = time_left(clock.now(), deadline).min(settings.send.budget);
         if let Err(error) = dispatch(&items, queue, claims, &settings.send, within, &tally).await {
             tracing::error!(%error, items = items.len(), retries = tally.retries(), "batch not queued");
@@ -234,19 +242,24 @@ impl<P: Ports> WebhookFunction<P> {
         self.parse(answer.ok()??, known.asked).ok()
     }
 
-    /// Parses a secret once, not once a request.
+    /// Parses a secret once, not once a request; and once more when its previous version has had its time.
     fn parse(&self, versions: Arc<SecretVersions>, asked: Timestamp) -> Result<Known, Refusal> {
         let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = parsed.as_mut().filter(|known| Arc::ptr_eq(&known.versions, &versions)) {
+        let holds = |known: &&mut Known| {
+            Arc::ptr_eq(&known.versions, &versions) && known.until.is_none_or(|until| asked < until)
+        };
+        if let Some(known) = parsed.as_mut().filter(holds) {
             known.asked = asked;
             return Ok(known.clone());
         }
-        let secrets =
-            WebhookSecrets::parse(&versions.current, versions.previous.as_ref()).map_err(|error| {
-                tracing::error!(%error, "webhook secret unusable");
-                Refusal::Secrets
-            })?;
-        let known = Known { versions, secrets: Arc::new(secrets), asked };
+        let ends = versions.since.and_then(|since| since.checked_add(self.parts.settings.previous_for).ok());
+        let until = ends.filter(|ends| asked < *ends);
+        let previous = versions.previous.as_ref().filter(|_| ends.is_none() || until.is_some());
+        let secrets = WebhookSecrets::parse(&versions.current, previous).map_err(|error| {
+            tracing::error!(%error, "webhook secret unusable");
+            Refusal::Secrets
+        })?;
+        let known = Known { versions, secrets: Arc::new(secrets), until, asked };
         *parsed = Some(known.clone());
         Ok(known)
     }
@@ -307,5 +320,9 @@ const NOT_A_PROXY_EVENT: Failure =
 
 // Meta's limit for a notification.
 const MAX_BODY: usize = 3 * 1024 * 1024;
+
+/// Backends keep the version before until the next rotation, which may be years: a leaked app secret would sign as long. A
+/// day is enough to change it at Meta, whose tries of a refused webhook go on for seven.
+const PREVIOUS_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 const ANSWER_TIME: Duration = Duration::from_millis(250);

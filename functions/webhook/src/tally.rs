@@ -60,6 +60,11 @@ impl Tally {
     }
 }
 
+/// Counts a request that was signed with the previous app secret: none is, once Meta has the new one.
+pub(crate) fn signed_with_previous(metrics: &Metrics, now: Timestamp) {
+    metrics.emit(now, &[], &[Reading::count("SignedWithPrevious", 1.0)]);
+}
+
 /// Counts a request that was refused.
 pub(crate) fn refused(metrics: &Metrics, reason: &'static str, started: Timestamp, now: Timestamp) {
     metrics.emit(now, &[("Reason", reason)], &[Reading::count("Rejected", 1.0), latency(started, now)]);

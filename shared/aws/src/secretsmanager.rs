@@ -10,7 +10,7 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use futures_util::future;
-use portcullis_base::{ExposeSecret, SecretString};
+use portcullis_base::{ExposeSecret, SecretString, Timestamp};
 use portcullis_secrets::{
     CURRENT, PENDING, PREVIOUS, Put, SecretError, SecretSource, SecretStages, SecretState, SecretVersions,
 };
@@ -30,7 +30,8 @@ impl SecretsManager {
         Self { client: Client::new(config) }
     }
 
-    async fn read(&self, name: &str, stage: &str) -> Result<SecretString, SecretError> {
+    /// The value at this stage, and when its version was made.
+    async fn read(&self, name: &str, stage: &str) -> Result<(SecretString, Option<Timestamp>), SecretError> {
         let answer = self
             .client
             .get_secret_value()
@@ -39,7 +40,8 @@ impl SecretsManager {
             .send()
             .await
             .map_err(|e| get_error(&e, stage))?;
-        answer.secret_string.map(SecretString::from).ok_or(SecretError::Malformed)
+        let made = answer.created_date.and_then(|at| Timestamp::from_second(at.secs()).ok());
+        answer.secret_string.map(|value| (SecretString::from(value), made)).ok_or(SecretError::Malformed)
     }
 }
 
@@ -49,10 +51,10 @@ impl SecretSource for SecretsManager {
             return Err(SecretError::NotFound);
         }
         let (current, previous) = future::join(self.read(name, CURRENT), self.read(name, PREVIOUS)).await;
-        let current = current?;
+        let (current, since) = current?;
         match previous {
-            Ok(previous) => Ok(SecretVersions { current, previous: Some(previous) }),
-            Err(SecretError::NotFound) => Ok(SecretVersions { current, previous: None }),
+            Ok((previous, _)) => Ok(SecretVersions { current, previous: Some(previous), since }),
+            Err(SecretError::NotFound) => Ok(SecretVersions { current, previous: None, since }),
             // Going on without the previous version would refuse what is signed with it: say so instead.
             Err(error) => Err(error),
         }

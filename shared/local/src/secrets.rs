@@ -69,7 +69,7 @@ impl SecretSource for FileSecrets {
             Err(SecretError::NotFound) => None,
             Err(other) => return Err(other),
         };
-        Ok(SecretVersions { current, previous })
+        Ok(SecretVersions { current, previous, since: None })
     }
 }
 
@@ -129,7 +129,7 @@ impl SecretSource for EnvSecrets {
             Err(SecretError::NotFound) => None,
             Err(other) => return Err(other),
         };
-        Ok(SecretVersions { current, previous })
+        Ok(SecretVersions { current, previous, since: None })
     }
 }
 

@@ -1,6 +1,6 @@
 use std::future::Future;
 
-use portcullis_base::SecretString;
+use portcullis_base::{SecretString, Timestamp};
 
 /// A backend that holds secrets: the environment and files, AWS Secrets Manager, Vault or OpenBao KV v2.
 pub trait SecretSource: Send + Sync {
@@ -17,6 +17,9 @@ pub struct SecretVersions {
     pub current: SecretString,
     /// The version before it, still to be accepted while a rotation is under way.
     pub previous: Option<SecretString>,
+    /// Since when the current version is there, where the backend can tell. Who accepts the previous one can end it by
+    /// this: backends keep it until the next rotation.
+    pub since: Option<Timestamp>,
 }
 
 /// Why a secret could not be read. Never carries a value.

@@ -26,7 +26,7 @@ pub(crate) async fn versions(
     token: &SecretString,
     path: &[&str],
 ) -> Result<SecretVersions, SecretError> {
-    let (current, version) = parse(&wire.get(token, path, None).await?)?;
+    let (current, Metadata { version, created_time }) = parse(&wire.get(token, path, None).await?)?;
     let previous = match version.checked_sub(1).filter(|version| *version > 0) {
         None => None,
         Some(version) => match wire.get(token, path, Some(version)).await {
@@ -36,13 +36,14 @@ pub(crate) async fn versions(
             Err(error) => return Err(error),
         },
     };
-    Ok(SecretVersions { current, previous })
+    let since = created_time.and_then(|at| at.parse().ok());
+    Ok(SecretVersions { current, previous, since })
 }
 
-/// The value of a version, and its number.
-fn parse(body: &[u8]) -> Result<(SecretString, u64), SecretError> {
+/// The value of a version, and what is known of it.
+fn parse(body: &[u8]) -> Result<(SecretString, Metadata), SecretError> {
     let answer: Answer<'_> = serde_json::from_slice(body).map_err(|_| SecretError::Malformed)?;
-    Ok((value_of(answer.data.data)?, answer.data.metadata.version))
+    Ok((value_of(answer.data.data)?, answer.data.metadata))
 }
 
 fn value_of(data: &RawValue) -> Result<SecretString, SecretError> {
@@ -71,6 +72,8 @@ struct Versioned<'a> {
 #[derive(Deserialize)]
 struct Metadata {
     version: u64,
+    /// RFC 3339.
+    created_time: Option<String>,
 }
 
 #[cfg(test)]
@@ -113,8 +116,7 @@ mod tests {
         ];
         for (label, data, expected) in cases {
             let body = format!(r#"{{"data":{{"data":{data},"metadata":{{"version":3}}}}}}"#);
-            let got =
-                parse(body.as_bytes()).map(|(value, version)| (value.expose_secret().to_owned(), version));
+            let got = parse(body.as_bytes()).map(|(value, m)| (value.expose_secret().to_owned(), m.version));
             assert_eq!(got, expected.map(|value| (value.to_owned(), 3)), "{label}");
         }
     }

@@ -82,7 +82,8 @@ fn with_role(server: &Server, clock: &Arc<ManualClock>) -> VaultSecrets<Arc<Manu
 }
 
 fn version(version: u64, value: &str) -> String {
-    format!(r#"{{"data":{{"data":{{"value":"{value}"}},"metadata":{{"version":{version}}}}}}}"#)
+    let metadata = format!(r#"{{"version":{version},"created_time":"2026-11-0{version}T10:00:00.123456789Z"}}"#);
+    format!(r#"{{"data":{{"data":{{"value":"{value}"}},"metadata":{metadata}}}}}"#)
 }
 
 fn lease(token: &str, seconds: u32) -> String {
@@ -100,6 +101,7 @@ async fn current_and_previous_are_two_reads_with_token_and_namespace() {
     let got = vault.fetch("a b/c?d").await.unwrap();
     assert_eq!(got.current.expose_secret(), "new");
     assert_eq!(got.previous.unwrap().expose_secret(), "old");
+    assert_eq!(got.since, "2026-11-07T10:00:00.123456789Z".parse().ok(), "since the current one is there");
     assert_eq!(
         server.lines(),
         ["GET /v1/team/kv/data/a%20b/c%3Fd HTTP/1.1", "GET /v1/team/kv/data/a%20b/c%3Fd?version=6 HTTP/1.1"]

@@ -22,10 +22,6 @@ impl AppSecrets {
     pub fn new(current: &[u8], previous: Option<&[u8]>) -> Self {
         Self { current: key(current), previous: previous.map(key) }
     }
-
-    fn all(&self) -> impl Iterator<Item = &hmac::Key> {
-        std::iter::once(&self.current).chain(&self.previous)
-    }
 }
 
 impl fmt::Debug for AppSecrets {
@@ -40,9 +36,15 @@ pub struct VerifiedWebhook<'a> {
     raw: &'a [u8],
     /// Where the body was decoded from JSON: what decoding learned of it.
     decoded: Option<&'a Decoded>,
+    by_previous: bool,
 }
 
 impl<'a> VerifiedWebhook<'a> {
+    /// Whether the previous app secret made the signature and the current one did not.
+    pub const fn signed_with_previous(&self) -> bool {
+        self.by_previous
+    }
+
     /// The bytes that were signed.
     pub const fn raw(&self) -> &'a [u8] {
         self.raw
@@ -98,11 +100,12 @@ pub fn verify<'a>(
     secrets: &AppSecrets,
 ) -> Result<VerifiedWebhook<'a>, SignatureError> {
     let tag = parse(header.ok_or(SignatureError::Missing)?).ok_or(SignatureError::Malformed)?;
-    if secrets.all().any(|secret| hmac::verify(secret, raw, &tag).is_ok()) {
-        Ok(VerifiedWebhook { raw, decoded: None })
-    } else {
-        Err(SignatureError::Mismatch)
+    let signed_by = |secret: &hmac::Key| hmac::verify(secret, raw, &tag).is_ok();
+    let by_previous = !signed_by(&secrets.current);
+    if by_previous && !secrets.previous.as_ref().is_some_and(signed_by) {
+        return Err(SignatureError::Mismatch);
     }
+    Ok(VerifiedWebhook { raw, decoded: None, by_previous })
 }
 
 /// As [`verify`], for a body that was a string in a JSON text: [`crate::route`] then works faster.

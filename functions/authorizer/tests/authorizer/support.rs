@@ -118,7 +118,7 @@ impl SecretSource for Counted<()> {
     async fn fetch(&self, name: &str) -> Result<SecretVersions, SecretError> {
         self.called("secret").map_err(|_| SecretError::Unavailable)?;
         assert_eq!(name, "pepper");
-        Ok(SecretVersions { current: PEPPER.to_owned().into(), previous: None })
+        Ok(SecretVersions { current: PEPPER.to_owned().into(), previous: None, since: None })
     }
 }
 

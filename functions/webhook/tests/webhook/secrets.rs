@@ -6,7 +6,7 @@ use portcullis_secrets::SecretError;
 use portcullis_webhook::{Lane, sign};
 use serde_json::json;
 
-use crate::support::{APP_SECRET, TOKEN, bench, bench_of, get, one, post, post_with, secret_json};
+use crate::support::{APP_SECRET, PREVIOUS, TOKEN, bench, bench_of, get, one, post, post_with, secret_json};
 
 #[tokio::test]
 async fn a_secret_rotated_a_moment_ago_loses_no_message() {
@@ -22,6 +22,31 @@ async fn a_secret_rotated_a_moment_ago_loses_no_message() {
     let shake =
         get(&[("hub.mode", "subscribe"), ("hub.verify_token", "newest-token"), ("hub.challenge", "1")]);
     assert_eq!(bench.status(&shake).await, 200);
+}
+
+/// Backends keep the version before until the next rotation: whoever knows a leaked secret would sign as long.
+#[tokio::test]
+async fn what_was_signed_with_the_previous_secret_is_counted_and_taken_for_a_day() {
+    const DAY: i64 = 86_400_000;
+    let bench = bench();
+    let body = one("ola");
+    let signed = |secret: &str| {
+        post_with(&body, &[("X-Hub-Signature-256", &sign(body.as_bytes(), secret.as_bytes()))])
+    };
+    let shake =
+        |token| get(&[("hub.mode", "subscribe"), ("hub.verify_token", token), ("hub.challenge", "1")]);
+    for (wait, taken) in [(0, true), (DAY - 1, true), (1_000, false), (30 * DAY, false)] {
+        bench.clock.advance(wait);
+        assert_eq!(bench.status(&signed(PREVIOUS)).await == 200, taken, "{wait}");
+        assert_eq!(bench.status(&shake("previous-token")).await == 200, taken, "{wait}");
+        assert_eq!(bench.status(&signed(APP_SECRET)).await, 200, "{wait}");
+        assert_eq!(bench.status(&shake(TOKEN)).await, 200, "{wait}");
+    }
+    let counted = bench.metrics.lock().unwrap().iter().filter(|l| l.contains("SignedWithPrevious")).count();
+    assert_eq!(counted, 2);
+    *bench.secret.0.lock().unwrap() = Ok((secret_json(APP_SECRET, TOKEN), Some(secret_json("older", "t"))));
+    bench.clock.advance(DAY);
+    assert_eq!(bench.status(&signed("older")).await, 401, "a value that is read later has no day of its own");
 }
 
 #[tokio::test]

@@ -29,7 +29,8 @@ impl SecretSource for Secret {
     async fn fetch(&self, _name: &str) -> Result<SecretVersions, SecretError> {
         self.1.fetch_add(1, Ordering::SeqCst);
         let (current, previous) = self.0.lock().unwrap().clone()?;
-        Ok(SecretVersions { current: current.into(), previous: previous.map(Into::into) })
+        let since = Timestamp::from_millisecond(NOW).ok();
+        Ok(SecretVersions { current: current.into(), previous: previous.map(Into::into), since })
     }
 }
 

@@ -65,6 +65,31 @@ async fn what_will_not_pass_is_refused() {
     }
 }
 
+/// SQS names the same errors twice: in the body as now, and in a header as its older protocol did, which the SDK prefers.
+#[tokio::test]
+async fn codes_of_the_older_protocol_of_sqs_mean_the_same() {
+    let cases = [
+        ("KmsThrottled", "KMS.ThrottlingException", "Unavailable"),
+        ("RequestThrottled", "RequestThrottled", "Unavailable"),
+        ("KmsAccessDenied", "KMS.AccessDeniedException", "Refused"),
+        ("KmsDisabled", "KMS.DisabledException", "Refused"),
+        ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "Refused"),
+    ];
+    for (code, older, expected) in cases {
+        let (config, _) = answering(move |_| {
+            let body = format!(r#"{{"__type":"com.amazonaws.sqs#{code}","message":"{QUOTED}"}}"#);
+            let query = format!("{older};Sender");
+            answer(
+                400,
+                &[("content-type", "application/x-amz-json-1.0"), ("x-amzn-query-error", &query)],
+                body,
+            )
+        })
+        .await;
+        assert_eq!(call(&config, "send_batch").await, expected, "{older}");
+    }
+}
+
 #[tokio::test]
 async fn some_codes_mean_something_to_one_method() {
     let cases = [
@@ -79,7 +104,8 @@ async fn some_codes_mean_something_to_one_method() {
         ("add_index_key", 400, "ConditionalCheckFailedException", "false"),
         ("conversation", 400, "ResourceNotFoundException", "Refused"),
         ("subject_key", 400, "ResourceNotFoundException", "Refused"),
-        ("put_if_absent", 400, "ValidationException", "Refused"),
+        ("put_if_absent", 400, "ValidationException", "NotTaken"),
+        ("claim_object_get", 404, "NoSuchKey", "NotFound"),
         ("secret", 400, "ResourceNotFoundException", "NotFound"),
         ("secret", 400, "InvalidRequestException", "NotFound"),
         ("secret", 400, "InvalidParameterException", "NotFound"),
@@ -168,6 +194,19 @@ async fn what_cannot_be_a_wrapped_key_is_not_sent() {
         assert_eq!(answer.map(drop), Err(portcullis_pii::KeyError::Invalid));
     }
     assert!(sent.take().is_empty());
+}
+
+/// Who accepts the previous version ends it by this.
+#[tokio::test]
+async fn a_secret_tells_since_when_its_current_version_is_there() {
+    for (reply, since) in [
+        (r#"{"SecretString":"v","CreatedDate":1.7637984005E9}"#, Some(1_763_798_400)),
+        (r#"{"SecretString":"v"}"#, None),
+    ] {
+        let (config, _) = answering(move |_| answer(200, &[], reply)).await;
+        let versions = SecretsManager::new(&config).fetch("webhook").await.unwrap();
+        assert_eq!(versions.since.map(|at| at.as_second()), since);
+    }
 }
 
 /// The previous version may be absent; that it cannot be read is another matter.

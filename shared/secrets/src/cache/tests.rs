@@ -43,7 +43,11 @@ impl SecretSource for &Fake {
 }
 
 fn versions(current: &str, previous: Option<&str>) -> SecretVersions {
-    SecretVersions { current: SecretString::from(current), previous: previous.map(SecretString::from) }
+    SecretVersions {
+        current: SecretString::from(current),
+        previous: previous.map(SecretString::from),
+        since: None,
+    }
 }
 
 fn clock() -> ManualClock {
