@@ -16,6 +16,7 @@ pub mod key_store;
 pub mod key_wrapper;
 pub mod limits;
 pub mod progress;
+pub mod record_objects;
 pub mod records;
 pub mod secrets;
 pub mod signing_keys;

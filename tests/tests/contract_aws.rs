@@ -7,7 +7,7 @@ use portcullis_aws::{DynamoKeys, DynamoRecords, KmsWrapper, S3Claims, SdkConfig,
 use portcullis_pii::{KeyError, KeyStore, KeyWrapper, PageRequest, Purpose, RecordError, Records};
 use portcullis_tests::contract::dead_letters::{DeadLetterReader, Found};
 use portcullis_tests::contract::item_queue::QueueConsumer;
-use portcullis_tests::contract::{claim_check, dead_letters, item_queue, key_store, records};
+use portcullis_tests::contract::{claim_check, dead_letters, item_queue, key_store, record_objects, records};
 use portcullis_tests::emulators::{Emulator, Stack, deploy_stack};
 use portcullis_webhook::{ClaimCheck, ClaimCheckError, ItemQueue, Lane, Outgoing, QueueError};
 
@@ -107,7 +107,9 @@ async fn claim_check_on_s3() {
     let (config, stack) = stack().await;
     let key = Some(stack.conversation_key_id.clone());
     for kms_key in [None, key] {
-        claim_check::suite(&S3Claims::new(&config, &stack.claim_check_bucket, kms_key)).await;
+        let bucket = S3Claims::new(&config, &stack.claim_check_bucket, kms_key);
+        claim_check::suite(&bucket).await;
+        record_objects::suite(&bucket).await;
     }
     let missing = S3Claims::new(&config, "portcullis-no-such-bucket", None);
     assert_eq!(missing.put("k", b"b").await, Err(ClaimCheckError::Refused));
@@ -138,7 +140,7 @@ async fn records_on_dynamodb() {
 async fn a_page_cut_short_at_one_megabyte_goes_on() {
     let (config, stack) = stack().await;
     let records = DynamoRecords::new(&config, &stack.conversations_table);
-    for n in 0..5 {
+    for n in 0..8 {
         let record = portcullis_pii::StoredRecord {
             conversation: "large".into(),
             item: format!("i{n}"),
@@ -149,7 +151,8 @@ async fn a_page_cut_short_at_one_megabyte_goes_on() {
             received_at: n,
             expires_at: 4_102_444_800,
             header: vec![1],
-            fields: [("body".to_owned(), vec![7; 300_000])].into(),
+            fields: [("body".to_owned(), vec![7; 190_000])].into(),
+            outside: [].into(),
         };
         records.put_if_absent(&record).await.unwrap();
     }
@@ -163,7 +166,7 @@ async fn a_page_cut_short_at_one_megabyte_goes_on() {
             break;
         }
     }
-    assert_eq!(seen, [0, 1, 2, 3, 4]);
+    assert_eq!(seen, [0, 1, 2, 3, 4, 5, 6, 7]);
 }
 
 #[tokio::test]

@@ -8,7 +8,9 @@ use portcullis_local::memory::{Claims, DeadLetterBox, Keys, Queue, RecordTable};
 use portcullis_local::{LocalKeyWrapper, RootKey, Store, StoreOptions};
 use portcullis_tests::contract::dead_letters::{DeadLetterReader, Found};
 use portcullis_tests::contract::item_queue::QueueConsumer;
-use portcullis_tests::contract::{claim_check, dead_letters, item_queue, key_store, key_wrapper, records};
+use portcullis_tests::contract::{
+    claim_check, dead_letters, item_queue, key_store, key_wrapper, record_objects, records,
+};
 use portcullis_webhook::{Lane, Outgoing};
 
 struct Embedded {
@@ -90,11 +92,13 @@ async fn item_queue_in_the_embedded_database() {
 #[tokio::test]
 async fn claim_check_in_memory() {
     claim_check::suite(&Claims::default()).await;
+    record_objects::suite(&Claims::default()).await;
 }
 
 #[tokio::test]
 async fn claim_check_in_the_embedded_database() {
     claim_check::suite(&embedded().store).await;
+    record_objects::suite(&embedded().store).await;
 }
 
 #[tokio::test]

@@ -46,6 +46,7 @@ impl Ports for LocalPorts {
     type Keys = Store;
     type Records = Store;
     type Claims = Store;
+    type Objects = Store;
     type DeadLetters = Store;
     type Audit = Store;
     type Clock = SystemClock;
@@ -105,13 +106,13 @@ impl Stack {
             ),
             records: self.store.clone(),
             claims: self.store.clone(),
+            objects: self.store.clone(),
             dead_letters: self.store.clone(),
             auditor: identity::auditor(self, "pii"),
             clock: SystemClock,
             detector: Detector::new(),
             policy: ClassificationPolicy::default(),
             metrics: Metrics::off("pii"),
-            max_record: 4 * 1024 * 1024,
             media_queue: "media".to_owned(),
             table: "conversations".to_owned(),
         })

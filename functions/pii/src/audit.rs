@@ -15,13 +15,13 @@ use crate::{Caller, problems};
 /// An answer, and what it shows of somebody's data.
 pub(crate) struct Done {
     pub(crate) answer: ProxyResponse,
-    pub(crate) seen: Option<Seen>,
+    pub(crate) seen: Vec<Seen>,
 }
 
 impl From<ProxyResponse> for Done {
     /// An answer that shows nobody's data.
     fn from(answer: ProxyResponse) -> Self {
-        Self { answer, seen: None }
+        Self { answer, seen: Vec::new() }
     }
 }
 
@@ -48,6 +48,15 @@ impl Seen {
         Self { kind: Kind::PiiRefused, resource: None, reason: Some(reason), details: Vec::new() }
     }
 
+    /// Records of a conversation that do not open: as with [`problems::CANNOT_OPEN`], somebody moved or changed them.
+    /// `None` where there are none.
+    pub(crate) fn unreadable(conversation: &str, items: &[&str]) -> Option<Self> {
+        let resource = Some(("conversation", conversation.to_owned()));
+        let named = items.get(..items.len().min(MAX_NAMED)).unwrap_or_default().join(" ");
+        let refused = Self { resource, ..Self::refused(problems::CANNOT_OPEN.slug()) };
+        (!items.is_empty()).then(|| refused.with("messages", items.len().to_string()).with("items", named))
+    }
+
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.details.push((name, value.into()));
         self
@@ -68,14 +77,14 @@ impl Seen {
 /// What there is to record about an outcome, and the outcome.
 pub(crate) fn outcome_to_record(
     outcome: Result<Done, Problem>,
-) -> (Option<Seen>, Result<ProxyResponse, Problem>) {
+) -> (Vec<Seen>, Result<ProxyResponse, Problem>) {
     match outcome {
         Ok(Done { answer, seen }) => (seen, Ok(answer)),
         Err(problem) => {
             // A ciphertext that belongs to another record is one that somebody moved.
             let recorded = [problems::UNAUTHENTICATED, problems::FORBIDDEN, problems::CANNOT_OPEN];
             let seen = recorded.contains(&problem).then(|| Seen::refused(problem.slug()));
-            (seen, Err(problem))
+            (seen.into_iter().collect(), Err(problem))
         }
     }
 }
@@ -111,3 +120,6 @@ impl<'a> Origin<'a> {
         Self { operation: Cow::Borrowed("pii decrypt"), address: "", request_id: "" }
     }
 }
+
+/// Pseudonyms of items that one event names.
+const MAX_NAMED: usize = 5;

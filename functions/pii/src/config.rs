@@ -14,7 +14,7 @@ pub struct Config {
     pub conversation_key_id: String,
     /// `MEDIA_KEY_ID`: KMS key for media.
     pub media_key_id: String,
-    /// `CLAIM_CHECK_BUCKET`: bucket of items over the queues' size limit.
+    /// `CLAIM_CHECK_BUCKET`: bucket of items over the queues' size limit, and of sealed fields over the table's.
     pub claim_check_bucket: String,
     /// `TEXT_DLQ_URL`: dead-letter queue of the text queue.
     pub text_dlq_url: String,

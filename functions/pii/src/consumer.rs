@@ -5,19 +5,18 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::digest;
 use futures_util::future::join_all;
-use portcullis_base::Clock;
+use portcullis_base::{Clock, Timestamp};
 use portcullis_lambda::Reading;
 use portcullis_pii::{
-    DeadLetter, DeadLetters, KeyError, Purpose, PutOutcome, RecordBinding, RecordError, RecordSealer,
-    Records, StoredRecord, SubjectId,
+    Class, Classification, DeadLetter, DeadLetters, KeyError, Purpose, PutOutcome, RecordBinding,
+    RecordError, RecordSealer, Records, StoredRecord, SubjectId,
 };
 use portcullis_webhook::{
     Body, ClaimCheck, ClaimCheckError, ClaimTicket, Lane, MessageContext, QueueMessage,
 };
 
-use serde_json::Value;
-
-use crate::content::content;
+use crate::content::Words;
+use crate::outside::make_room;
 use crate::place::{key_subject, place};
 use crate::{Parts, Ports};
 
@@ -47,34 +46,51 @@ pub struct Consumed {
     pub repeated: usize,
     /// How many were put aside for good.
     pub dead: usize,
+    /// How many of those that were stored are of each class, in the order of [`Class::ALL`].
+    pub classes: [usize; 4],
 }
 
 /// Consumes a batch. Groups go on side by side; within a group the order is kept, and after a failure the rest of the
-/// group stays in the queue too, so that nothing overtakes.
-pub(crate) async fn consume<P: Ports>(parts: &Parts<P>, items: &[Arrived<'_>]) -> Consumed {
+/// group stays in the queue too, so that nothing overtakes. No item is begun after `until`.
+pub(crate) async fn consume<P: Ports>(parts: &Parts<P>, items: &[Arrived<'_>], until: Timestamp) -> Consumed {
     let mut groups: BTreeMap<(Lane, &str), Vec<(usize, &Arrived<'_>)>> = BTreeMap::new();
     for (i, item) in items.iter().enumerate() {
         groups.entry((item.lane, item.group)).or_default().push((i, item));
     }
-    let outcomes = join_all(groups.into_values().map(|group| consume_group(parts, group))).await;
+    let outcomes = join_all(groups.into_values().map(|group| consume_group(parts, group, until))).await;
     let mut all = Consumed::default();
     for one in outcomes {
         all.failed.extend(one.failed);
         all.stored += one.stored;
         all.repeated += one.repeated;
         all.dead += one.dead;
+        for (all, one) in all.classes.iter_mut().zip(one.classes) {
+            *all += one;
+        }
     }
     all.failed.sort_unstable();
     report(parts, &all);
     all
 }
 
-async fn consume_group<P: Ports>(parts: &Parts<P>, group: Vec<(usize, &Arrived<'_>)>) -> Consumed {
+async fn consume_group<P: Ports>(
+    parts: &Parts<P>,
+    group: Vec<(usize, &Arrived<'_>)>,
+    until: Timestamp,
+) -> Consumed {
     let mut done = Consumed::default();
     let mut rest = group.into_iter();
     while let Some((i, item)) = rest.next() {
-        match settle(parts, item).await {
-            Ok(Settled::Stored) => done.stored += 1,
+        let settled =
+            if parts.clock.now() < until { settle(parts, item).await } else { Err("no time is left") };
+        match settled {
+            Ok(Settled::Stored(class)) => {
+                done.stored += 1;
+                let place = Class::ALL.iter().position(|known| *known == class);
+                if let Some(n) = place.and_then(|place| done.classes.get_mut(place)) {
+                    *n += 1;
+                }
+            }
             Ok(Settled::Repeated) => done.repeated += 1,
             Ok(Settled::Dead) => done.dead += 1,
             Err(reason) => {
@@ -89,7 +105,7 @@ async fn consume_group<P: Ports>(parts: &Parts<P>, group: Vec<(usize, &Arrived<'
 }
 
 enum Settled {
-    Stored,
+    Stored(Class),
     Repeated,
     Dead,
 }
@@ -97,8 +113,8 @@ enum Settled {
 /// Processes an item or puts it aside. An error means that it was neither: it must stay in the queue.
 async fn settle<P: Ports>(parts: &Parts<P>, item: &Arrived<'_>) -> Result<Settled, &'static str> {
     match process(parts, item).await {
-        Ok(PutOutcome::Stored) => Ok(Settled::Stored),
-        Ok(PutOutcome::AlreadyThere) => Ok(Settled::Repeated),
+        Ok((PutOutcome::Stored, class)) => Ok(Settled::Stored(class)),
+        Ok((PutOutcome::AlreadyThere, _)) => Ok(Settled::Repeated),
         Err(Trouble::Passing(reason)) => Err(reason),
         Err(Trouble::Poison(reason)) => {
             let letter = DeadLetter {
@@ -122,7 +138,7 @@ enum Trouble {
     Poison(&'static str),
 }
 
-async fn process<P: Ports>(parts: &Parts<P>, item: &Arrived<'_>) -> Result<PutOutcome, Trouble> {
+async fn process<P: Ports>(parts: &Parts<P>, item: &Arrived<'_>) -> Result<(PutOutcome, Class), Trouble> {
     let message: QueueMessage<'_> =
         serde_json::from_str(item.body).map_err(|_| Trouble::Poison("malformed-message"))?;
     if message.v != 1 {
@@ -137,13 +153,20 @@ async fn process<P: Ports>(parts: &Parts<P>, item: &Arrived<'_>) -> Result<PutOu
             &claimed
         }
     };
-    let record = seal(parts, &message, context, item.sequence).await?;
-    parts.records.put_if_absent(&record).await.map_err(|e| match e {
+    let (mut record, class) = seal(parts, &message, context, item.sequence).await?;
+    let kept = record.expires_at.saturating_sub(parts.clock.now().as_second()).max(0);
+    let days = u32::try_from((kept + SECONDS_A_DAY - 1) / SECONDS_A_DAY).unwrap_or(u32::MAX);
+    make_room(parts, &mut record, days).await.map_err(|_| Trouble::Passing("record objects unavailable"))?;
+    let outcome = parts.records.put_if_absent(&record).await.map_err(|e| match e {
         RecordError::Unavailable | RecordError::Refused => {
             Trouble::Passing("conversations table unavailable")
         }
-        RecordError::Malformed => Trouble::Poison("record-refused"),
-    })
+        RecordError::NotTaken | RecordError::Malformed => Trouble::Poison("record-refused"),
+    })?;
+    if outcome == PutOutcome::Stored && is_late(&message, context) {
+        parts.metrics.emit(parts.clock.now(), &[], &[Reading::count("LateItems", 1.0)]);
+    }
+    Ok((outcome, class))
 }
 
 async fn redeem<P: Ports>(parts: &Parts<P>, ticket: &ClaimTicket) -> Result<Vec<u8>, Trouble> {
@@ -167,7 +190,7 @@ async fn seal<P: Ports>(
     message: &QueueMessage<'_>,
     context: &MessageContext<'_>,
     sequence: &str,
-) -> Result<StoredRecord, Trouble> {
+) -> Result<(StoredRecord, Class), Trouble> {
     let purpose = match message.lane {
         Lane::Text => Purpose::Conversation,
         Lane::Media => Purpose::Media,
@@ -187,16 +210,9 @@ async fn seal<P: Ports>(
         sealer.seal(name, value.as_bytes(), &mut sealed).map_err(|_| Trouble::Poison("field-too-large"))?;
         fields.insert(name.to_owned(), sealed);
     }
-    if fields.values().map(Vec::len).sum::<usize>() > parts.max_record {
-        return Err(Trouble::Poison("record-too-large"));
-    }
 
-    // Nested too deep to be taken apart: then everything in it counts as content.
-    let item = serde_json::from_str::<Value>(context.item.get());
-    let words = item.as_ref().map_or_else(|_| vec![("content", context.item.get())], content);
-    let class = parts.policy.classify(&parts.detector, words);
-    let now = parts.clock.now().as_second();
-    Ok(StoredRecord {
+    let class = classify(parts, context);
+    let record = StoredRecord {
         conversation: message.conversation.clone().into_owned(),
         item: item_digest,
         position: format!("{:013}#{:08}#{sequence:0>20}", message.received_at.max(0), message.place),
@@ -204,10 +220,37 @@ async fn seal<P: Ports>(
         kind: message.kind.clone().into_owned(),
         class: class.class.as_str().to_owned(),
         received_at: message.received_at,
-        expires_at: now.saturating_add(i64::from(class.retention_days).saturating_mul(SECONDS_A_DAY)),
+        expires_at: expires_at(message, context, class.retention_days, parts.clock.now()),
         header: sealer.header().to_vec(),
         fields,
-    })
+        outside: BTreeMap::new(),
+    };
+    Ok((record, class.class))
+}
+
+/// By everything that the record holds: the words, and whose they are.
+fn classify<'p, P: Ports>(parts: &'p Parts<P>, context: &MessageContext<'_>) -> Classification<'p> {
+    let item = Words::of(context.item.get());
+    let contact = context.contact.map(|contact| Words::of(contact.get()));
+    let words = item.named("content").into_iter();
+    let who = contact.iter().flat_map(|contact| contact.named("name"));
+    let number = context.subject.as_deref().map(|subject| ("wa_id", subject));
+    parts.policy.classify(&parts.detector, words.chain(who).chain(number))
+}
+
+/// The retention counts from the message's own time: a recorded request that is sent again gains none by it. What comes
+/// late for whatever reason (Meta tries for seven days, a queue keeps for weeks) is kept for a day.
+fn expires_at(message: &QueueMessage<'_>, context: &MessageContext<'_>, days: u32, now: Timestamp) -> i64 {
+    let received = message.received_at.div_euclid(1_000);
+    let began = context.timestamp.map_or(received, |own| own.min(received));
+    let end = began.saturating_add(i64::from(days).saturating_mul(SECONDS_A_DAY));
+    end.max(now.as_second().saturating_add(SECONDS_A_DAY))
+}
+
+/// Whether it came later than Meta tries: recorded and sent again, or Meta's sample, or a clock that is wrong.
+fn is_late(message: &QueueMessage<'_>, context: &MessageContext<'_>) -> bool {
+    let received = message.received_at.div_euclid(1_000);
+    context.timestamp.is_some_and(|own| received.saturating_sub(own) > LATEST_SECONDS)
 }
 
 /// What is sealed of a message: everything that came with it.
@@ -252,8 +295,18 @@ fn report<P: Ports>(parts: &Parts<P>, done: &Consumed) {
             Reading::count("ItemsFailed", done.failed.len() as f64),
         ],
     );
+    for (class, n) in Class::ALL.iter().zip(done.classes).filter(|(_, n)| *n > 0) {
+        parts.metrics.emit(
+            parts.clock.now(),
+            &[("Class", class.as_str())],
+            &[Reading::count("RecordsByClass", n as f64)],
+        );
+    }
 }
 
 /// A webhook body is at most 3 MB; with its context around it an item cannot be larger than this.
 const MAX_CLAIM_BYTES: usize = 4 * 1024 * 1024;
 const SECONDS_A_DAY: i64 = 86_400;
+/// Meta tries a failed webhook again for seven days; one more for clocks.
+/// <https://developers.facebook.com/docs/graph-api/webhooks/getting-started#webhook-updates>
+const LATEST_SECONDS: i64 = 8 * SECONDS_A_DAY;

@@ -1,19 +1,21 @@
 //! `GET /conversations/{id}` and `POST /conversations/search`.
 
 use portcullis_audit::Kind;
-use portcullis_base::{Problem, Timestamp};
-use portcullis_lambda::{ProxyEvent, ProxyResponse, Text};
+use portcullis_base::{Clock, Problem, Timestamp};
+use portcullis_lambda::{ProxyEvent, ProxyResponse, Reading, Text};
 use portcullis_pii::envelope::OpenError;
 use portcullis_pii::{
     Access, Class, KeyError, PageRequest, Purpose, RecordBinding, RecordOpener, Records, StoredRecord,
-    SubjectId, mask, mask_all,
+    SubjectId, mask_all,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use zeroize::Zeroizing;
 
 use crate::audit::{Done, Seen};
-use crate::content::is_technical;
+use crate::json::embeddable;
+use crate::masked::{masked_contact, masked_item};
+use crate::outside::{Missing, all_fields};
 use crate::place::{key_subject, place};
 use crate::view::best_access;
 use crate::{Caller, Parts, Ports, problems};
@@ -29,24 +31,44 @@ pub(crate) async fn read<P: Ports>(
     if !is_pseudonym(conversation) {
         return Err(problems::NOT_FOUND);
     }
-    let page = parts
+    let mut page = parts
         .records
         .conversation(conversation, &page_request(event)?)
         .await
         .map_err(problems::of_record_error)?;
+    count_overdue(parts, &page.records);
+    let now = parts.clock.now().as_second();
+    page.records.retain(|record| record.expires_at > now);
     if page.records.is_empty() && page.next.is_none() {
         return Err(problems::NOT_FOUND);
     }
-    let mut messages = Vec::with_capacity(page.records.len());
+    let mut messages: Vec<Message> = Vec::with_capacity(page.records.len());
+    let mut room = MAX_ANSWER_BYTES;
     for record in &page.records {
-        messages.push(show(parts, caller, record).await?);
+        let message = show(parts, caller, record).await?;
+        let bytes = bytes_in_answer(&message)?;
+        // What alone is over came in by a request of the same limit.
+        if let Some(last) = messages.last().filter(|_| bytes > room) {
+            page.next = Some(last.position.clone());
+            break;
+        }
+        room = room.saturating_sub(bytes);
+        messages.push(message);
     }
     let most =
         messages.iter().map(|message| message.access).max_by_key(|word| rank(word)).unwrap_or_default();
-    let seen = Seen::new(Kind::PiiRead, "conversation", conversation)
+    let mut read = Seen::new(Kind::PiiRead, "conversation", conversation)
         .with("messages", messages.len().to_string())
         .with("access", most);
-    Ok(Done { answer: json(&Conversation { conversation, messages, next: page.next })?, seen: Some(seen) })
+    let erased = messages.iter().filter(|message| message.access == ERASED).count();
+    if erased > 0 {
+        read = read.with("erased", erased.to_string());
+    }
+    let shown = page.records.iter().zip(&messages);
+    let damaged = shown.filter(|(_, message)| message.access == UNREADABLE).map(|(record, _)| &*record.item);
+    let seen = [Some(read), Seen::unreadable(conversation, &damaged.collect::<Vec<_>>())];
+    let answer = json(&Conversation { conversation, messages, next: page.next })?;
+    Ok(Done { answer, seen: seen.into_iter().flatten().collect() })
 }
 
 /// The conversations in which a person takes part. The number is in the body, not in the URL: URLs are logged.
@@ -75,7 +97,21 @@ pub(crate) async fn search<P: Ports>(
     let conversations =
         parts.records.conversations_of(&subject, MAX_FOUND).await.map_err(problems::of_record_error)?;
     let seen = Seen::of_subject(Kind::PiiSearched, &subject).with("found", conversations.len().to_string());
-    Ok(Done { answer: json(&Found { conversations })?, seen: Some(seen) })
+    Ok(Done { answer: json(&Found { conversations })?, seen: vec![seen] })
+}
+
+/// Counts what should be gone by its retention. The table deletes "within a few days" of the time that a record bears.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html>
+#[expect(clippy::cast_precision_loss, reason = "counts of one page")]
+fn count_overdue<P: Ports>(parts: &Parts<P>, records: &[StoredRecord]) {
+    let now = parts.clock.now();
+    let last = now.as_second().saturating_sub(DELETION_SECONDS);
+    let overdue = records.iter().filter(|record| record.expires_at < last).count();
+    if overdue > 0 {
+        tracing::error!(overdue, "records that retention should have removed");
+        parts.metrics.emit(now, &[], &[Reading::count("RetentionViolations", overdue as f64)]);
+    }
 }
 
 #[derive(Serialize)]
@@ -97,16 +133,25 @@ struct Message {
     opened: Option<Opened>,
 }
 
-/// The sealed fields of a message, opened. JSON fields are embedded as JSON.
+/// The sealed fields of a message, opened. JSON fields are embedded as JSON, so that every reader can take them apart.
 #[derive(Serialize)]
 struct Opened {
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    contact: Option<Value>,
-    item: Value,
-    origin: Value,
+    contact: Option<Box<RawValue>>,
+    item: Box<RawValue>,
+    origin: Box<RawValue>,
+}
+
+/// The sealed fields of a message as they were sealed.
+struct Plain {
+    id: String,
+    subject: Option<String>,
+    contact: Option<String>,
+    item: String,
+    origin: String,
 }
 
 async fn show<P: Ports>(
@@ -123,9 +168,10 @@ async fn show<P: Ports>(
     let (shown, opened) = match access {
         Access::None => ("none", None),
         Access::Full | Access::Masked => match open(parts, record).await {
-            Ok(opened) if access == Access::Full => ("full", Some(opened)),
-            Ok(opened) => ("masked", Some(masked(parts, opened))),
-            Err(Unreadable::Erased) => ("erased", None),
+            Ok(plain) if access == Access::Full => ("full", Some(whole(plain).ok_or(problems::INTERNAL)?)),
+            Ok(plain) => ("masked", Some(masked(parts, plain).ok_or(problems::INTERNAL)?)),
+            Err(Unreadable::Erased) => (ERASED, None),
+            Err(Unreadable::Damaged) => (UNREADABLE, None),
             Err(Unreadable::Failed(problem)) => return Err(problem),
         },
     };
@@ -142,14 +188,17 @@ async fn show<P: Ports>(
 enum Unreadable {
     /// The subject's key was destroyed: the record says nothing any more.
     Erased,
+    /// Somebody or something changed or moved it, its object, or the subject's key. The others of its page are whole.
+    Damaged,
+    /// Nothing can be read now.
     Failed(Problem),
 }
 
-async fn open<P: Ports>(parts: &Parts<P>, record: &StoredRecord) -> Result<Opened, Unreadable> {
-    let failed = |problem: Problem| {
+async fn open<P: Ports>(parts: &Parts<P>, record: &StoredRecord) -> Result<Plain, Unreadable> {
+    let damaged = |problem: Problem| {
         // The place is a pseudonym: an operator can find the record by it.
         tracing::error!(conversation = %record.conversation, item = %record.item, problem = problem.slug(), "stored record cannot be opened");
-        Unreadable::Failed(problems::INTERNAL)
+        Unreadable::Damaged
     };
     let index = parts.index().await.map_err(|e| Unreadable::Failed(problems::of_key_error(e)))?;
     let subject = key_subject(record.subject.as_deref(), &record.conversation, &index);
@@ -157,32 +206,41 @@ async fn open<P: Ports>(parts: &Parts<P>, record: &StoredRecord) -> Result<Opene
     let key = match parts.keys.subject_key_for_opening(purpose, &subject).await {
         Ok(key) => key,
         Err(KeyError::Missing) => return Err(Unreadable::Erased),
-        Err(KeyError::Unavailable) => return Err(Unreadable::Failed(problems::UNAVAILABLE)),
-        Err(e) => return Err(failed(problems::of_key_error(e))),
+        Err(KeyError::Invalid) => return Err(damaged(problems::CANNOT_OPEN)),
+        Err(e @ (KeyError::Unavailable | KeyError::Refused)) => {
+            return Err(Unreadable::Failed(problems::of_key_error(e)));
+        }
     };
     let place = place(&record.conversation, &record.item);
     let binding = RecordBinding { table: &parts.table, record: &place, subject: &subject, purpose };
-    let mut opener =
-        RecordOpener::new(&key, &binding, &record.header).map_err(|_| failed(problems::CANNOT_OPEN))?;
+    let mut opener = RecordOpener::new(&key, &binding, &record.header).map_err(|error| match error {
+        // Of the person who wrote again after an erasure: the key that sealed this is gone.
+        OpenError::NotThisRecord if key.created_at() > record.received_at => Unreadable::Erased,
+        OpenError::Provider(_) => Unreadable::Failed(problems::INTERNAL),
+        _ => damaged(problems::CANNOT_OPEN),
+    })?;
 
-    let mut text = |name: &str| -> Result<Option<Zeroizing<Vec<u8>>>, OpenError> {
-        let Some(sealed) = record.fields.get(name) else { return Ok(None) };
+    let fields = all_fields(parts, record).await.map_err(|missing| match missing {
+        Missing::Unavailable => Unreadable::Failed(problems::UNAVAILABLE),
+        Missing::Altered => damaged(problems::CANNOT_OPEN),
+    })?;
+
+    let mut text = |name: &str| -> Result<Option<String>, OpenError> {
+        let Some(sealed) = fields.get(name) else { return Ok(None) };
         let mut plain = Zeroizing::new(Vec::new());
         opener.open(name, sealed, &mut plain)?;
-        Ok(Some(plain))
+        Ok(Some(String::from_utf8_lossy(&plain).into_owned()))
     };
-    let mut read = || -> Result<Opened, OpenError> {
-        let string = |bytes: Zeroizing<Vec<u8>>| String::from_utf8_lossy(&bytes).into_owned();
-        let value = |bytes: Zeroizing<Vec<u8>>| serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok(Opened {
-            id: text("id")?.map(string).unwrap_or_default(),
-            subject: text("subject")?.map(string),
-            contact: text("contact")?.map(value),
-            item: text("item")?.map_or(Value::Null, value),
-            origin: text("origin")?.map_or(Value::Null, value),
+    let mut read = || -> Result<Plain, OpenError> {
+        Ok(Plain {
+            id: text("id")?.unwrap_or_default(),
+            subject: text("subject")?,
+            contact: text("contact")?,
+            item: text("item")?.unwrap_or_else(|| NOTHING.to_owned()),
+            origin: text("origin")?.unwrap_or_else(|| NOTHING.to_owned()),
         })
     };
-    read().map_err(|_| failed(problems::CANNOT_OPEN))
+    read().map_err(|_| damaged(problems::CANNOT_OPEN))
 }
 
 /// The header says which key sealed the record; a header that lies does not open.
@@ -190,44 +248,30 @@ fn purpose_of(record: &StoredRecord) -> Purpose {
     portcullis_pii::envelope::Header::parse(&record.header).map_or(Purpose::Conversation, |h| h.purpose())
 }
 
-fn masked<P: Ports>(parts: &Parts<P>, mut opened: Opened) -> Opened {
-    opened.id = mask_all(&opened.id);
-    opened.subject = opened.subject.as_deref().map(mask_all);
-    let show = |personal: bool, text: &str| {
-        if personal { mask_all(text) } else { mask(text, &parts.detector.scan(text)) }
-    };
-    let is_personal =
-        |name: &str| is_technical(name) || parts.policy.class_of_field(name) >= Some(Class::Pii);
-    if let Some(contact) = &mut opened.contact {
-        mask_leaves(contact, true, &is_personal, &show);
-    }
-    // What kind of item it is stands beside the item already: nothing in it is shown for its name's sake.
-    mask_leaves(&mut opened.item, false, &is_personal, &show);
-    opened
+fn whole(plain: Plain) -> Option<Opened> {
+    Some(Opened {
+        id: plain.id,
+        subject: plain.subject,
+        contact: plain.contact.as_deref().and_then(embeddable),
+        item: embeddable(&plain.item)?,
+        origin: embeddable(&plain.origin)?,
+    })
 }
 
-/// Masks every text under `value`. `personal` holds below a member with a personal name, however deep. Numbers are left
-/// out: a place on earth is two of them.
-fn mask_leaves(
-    value: &mut Value,
-    personal: bool,
-    is_personal: &dyn Fn(&str) -> bool,
-    show: &dyn Fn(bool, &str) -> String,
-) {
-    match value {
-        Value::String(text) => *text = show(personal, text),
-        Value::Array(values) => values.iter_mut().for_each(|v| mask_leaves(v, personal, is_personal, show)),
-        Value::Object(members) => members
-            .iter_mut()
-            .for_each(|(name, v)| mask_leaves(v, personal || is_personal(name), is_personal, show)),
-        Value::Number(_) => *value = Value::Null,
-        Value::Null | Value::Bool(_) => {}
-    }
+fn masked<P: Ports>(parts: &Parts<P>, plain: Plain) -> Option<Opened> {
+    let contact = plain.contact.map(|contact| masked_contact(parts, &contact));
+    Some(Opened {
+        id: mask_all(&plain.id),
+        subject: plain.subject.as_deref().map(mask_all),
+        contact: contact.and_then(|contact| to_raw_value(&contact).ok()),
+        item: to_raw_value(&masked_item(parts, &plain.item)).ok()?,
+        origin: embeddable(&plain.origin)?,
+    })
 }
 
 /// How much a word of [`show`] lets a caller see.
 fn rank(word: &str) -> usize {
-    ["none", "erased", "masked", "full"].iter().position(|known| *known == word).unwrap_or(0)
+    ["none", ERASED, UNREADABLE, "masked", "full"].iter().position(|known| *known == word).unwrap_or(0)
 }
 
 /// Somebody who may see nothing personal learns not even which conversations there are.
@@ -257,11 +301,39 @@ fn is_pseudonym(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
+/// How much of Lambda's answer a message takes: its JSON, as a string in JSON once more.
+fn bytes_in_answer(message: &Message) -> Result<usize, Problem> {
+    struct Escaped(usize);
+    impl std::io::Write for Escaped {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let escaped = bytes.iter().filter(|b| matches!(b, b'"' | b'\\' | b'\n' | b'\r' | b'\t'));
+            self.0 += bytes.len() + escaped.count();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut escaped = Escaped(1);
+    serde_json::to_writer(&mut escaped, message).map_err(|_| problems::INTERNAL)?;
+    Ok(escaped.0)
+}
+
 fn json(answer: &impl Serialize) -> Result<ProxyResponse, Problem> {
     let body = serde_json::to_string(answer).map_err(|_| problems::INTERNAL)?;
     Ok(ProxyResponse::json(200, body))
 }
 
+/// What [`show`] says of a record whose key was destroyed, and of one that somebody damaged.
+const ERASED: &str = "erased";
+const UNREADABLE: &str = "unreadable";
+/// A field that was not sealed, as JSON.
+const NOTHING: &str = "null";
 const DEFAULT_PAGE: usize = 50;
 const MAX_PAGE: usize = 200;
 const MAX_FOUND: usize = 100;
+/// Lambda answers with 6 MB at most; less what is around the messages.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024 - 16 * 1024;
+const DELETION_SECONDS: i64 = 7 * 86_400;

@@ -35,7 +35,7 @@ pub(crate) async fn encrypt<P: Ports>(parts: &Parts<P>, body: &[u8]) -> Result<D
     }
     let seen =
         Seen::of_subject(Kind::PiiEncrypted, &subject).with("fields", request.fields.0.len().to_string());
-    Ok(Done { answer: ProxyResponse::json(200, answer.finish()), seen: Some(seen) })
+    Ok(Done { answer: ProxyResponse::json(200, answer.finish()), seen: vec![seen] })
 }
 
 /// Opens the fields of a record, showing of each what the caller's roles may see of its class.
@@ -73,7 +73,7 @@ pub(crate) async fn decrypt<P: Ports>(
     let seen = Seen::of_subject(Kind::PiiDecrypted, &subject)
         .with("fields", request.fields.0.len().to_string())
         .with("access", if view.everything { "full" } else { "by-class" });
-    Ok(Done { answer: ProxyResponse::json(200, answer.finish()), seen: Some(seen) })
+    Ok(Done { answer: ProxyResponse::json(200, answer.finish()), seen: vec![seen] })
 }
 
 /// Says what is in the fields, and what the policy asks for them.

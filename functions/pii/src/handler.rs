@@ -1,7 +1,9 @@
 //! Event in, answer out: a batch of queue messages, or a request to one of the endpoints.
 
+use std::time::Duration;
+
 use base64::prelude::{BASE64_STANDARD, Engine};
-use portcullis_base::{Clock, Problem};
+use portcullis_base::{Clock, Problem, Timestamp};
 use portcullis_lambda::{Failure, Handler, Invocation, ProxyEvent, ProxyResponse, Reading};
 use portcullis_webhook::Lane;
 
@@ -19,9 +21,9 @@ impl<P: Ports> PiiFunction<P> {
         Self(parts)
     }
 
-    /// Consumes a batch from a queue.
+    /// Consumes a batch from a queue, however long it takes.
     pub async fn consume(&self, items: &[Arrived<'_>]) -> Consumed {
-        consume(&self.0, items).await
+        consume(&self.0, items, Timestamp::MAX).await
     }
 
     /// Answers a request of the HTTP API.
@@ -72,7 +74,7 @@ impl<P: Ports> PiiFunction<P> {
         outcome: Result<Done, Problem>,
     ) -> Result<ProxyResponse, Problem> {
         let (seen, answer) = outcome_to_record(outcome);
-        if let Some(seen) = seen {
+        for seen in seen {
             let event = seen.into_event(caller, origin);
             self.0.auditor.record(event).await.map_err(|_| problems::UNAVAILABLE)?;
         }
@@ -98,9 +100,9 @@ impl<P: Ports> PiiFunction<P> {
         }
     }
 
-    async fn batch(&self, event: &SqsEvent<'_>) -> Result<Vec<u8>, Failure> {
+    async fn batch(&self, event: &SqsEvent<'_>, deadline: Timestamp) -> Result<Vec<u8>, Failure> {
         let items: Vec<_> = event.records.iter().map(|record| self.arrived(record)).collect();
-        let done = self.consume(&items).await;
+        let done = consume(&self.0, &items, deadline.checked_sub(TIME_OF_AN_ITEM).unwrap_or(deadline)).await;
         let failures = done.failed.iter().filter_map(|i| event.records.get(*i));
         let answer = BatchAnswer {
             batch_item_failures: failures
@@ -124,12 +126,12 @@ impl<P: Ports> PiiFunction<P> {
 }
 
 impl<P: Ports> Handler for PiiFunction<P> {
-    async fn handle(&self, event: &[u8], _: &Invocation) -> Result<Vec<u8>, Failure> {
+    async fn handle(&self, event: &[u8], invocation: &Invocation) -> Result<Vec<u8>, Failure> {
         if let Ok(request) = ProxyEvent::parse(event) {
             return Ok(self.answer(&request).await.to_json());
         }
         match serde_json::from_slice(event) {
-            Ok(batch) => self.batch(&batch).await,
+            Ok(batch) => self.batch(&batch, invocation.deadline).await,
             Err(_) => {
                 tracing::error!(bytes = event.len(), "event is neither a queue batch nor a request");
                 Err(UNKNOWN_EVENT)
@@ -153,6 +155,10 @@ fn body<'a>(event: &'a ProxyEvent<'_>) -> Result<std::borrow::Cow<'a, [u8]>, Pro
 }
 
 const MAX_BODY: usize = 1024 * 1024;
+
+/// What Lambda kills counts as failed, item by item, and what was stored of it too: rather fewer items than that. An item
+/// makes a few calls, each of which the SDK gives up after eight seconds.
+const TIME_OF_AN_ITEM: Duration = Duration::from_secs(10);
 
 const UNKNOWN_EVENT: Failure =
     Failure { kind: "UnknownEvent", message: "the event is neither a queue batch nor an API request" };

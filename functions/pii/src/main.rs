@@ -19,6 +19,7 @@ impl Ports for Aws {
     type Keys = DynamoKeys;
     type Records = DynamoRecords;
     type Claims = S3Claims;
+    type Objects = S3Claims;
     type DeadLetters = SqsDeadLetters;
     type Audit = AwsAudit;
     type Clock = SystemClock;
@@ -36,23 +37,20 @@ async fn main() -> Result<(), BoxError> {
         SystemClock,
         HierarchyOptions::new(config.subject_keys_table),
     );
+    let bucket = S3Claims::new(&sdk, config.claim_check_bucket, None);
     let parts = Parts::<Aws> {
         keys,
         records: DynamoRecords::new(&sdk, config.conversations_table.clone()),
-        claims: S3Claims::new(&sdk, config.claim_check_bucket, None),
+        claims: bucket.clone(),
+        objects: bucket,
         dead_letters: SqsDeadLetters::new(&sdk, config.text_dlq_url, config.media_dlq_url),
         auditor: Auditor::new(audit_sink(&sdk, config.audit.trail), SystemClock, auditor),
         clock: SystemClock,
         detector: Detector::new(),
         policy: config.policy,
         metrics: Metrics::stdout("pii"),
-        max_record: DYNAMODB_ITEM,
         media_queue: config.media_queue,
         table: config.conversations_table,
     };
     portcullis_lambda::run(PiiFunction::new(parts)).await
 }
-
-/// DynamoDB takes items of 400 KB, names and keys included; what is left for them here is ample.
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-const DYNAMODB_ITEM: usize = 380 * 1024;

@@ -5,7 +5,7 @@ use portcullis_base::Clock;
 use portcullis_lambda::Metrics;
 use portcullis_pii::{
     BlindIndex, ClassificationPolicy, DeadLetters, Detector, KeyError, KeyHierarchy, KeyStore, KeyWrapper,
-    Records,
+    RecordObjects, Records,
 };
 use portcullis_webhook::ClaimCheck;
 
@@ -19,6 +19,8 @@ pub trait Ports: Send + Sync + 'static {
     type Records: Records;
     /// The claim-check bucket.
     type Claims: ClaimCheck;
+    /// Where sealed fields rest that the table has no room for.
+    type Objects: RecordObjects;
     /// The dead-letter queues.
     type DeadLetters: DeadLetters;
     /// Where security events are kept.
@@ -35,6 +37,8 @@ pub struct Parts<P: Ports> {
     pub records: P::Records,
     /// The claim-check bucket.
     pub claims: P::Claims,
+    /// Where sealed fields rest that the table has no room for.
+    pub objects: P::Objects,
     /// The dead-letter queues.
     pub dead_letters: P::DeadLetters,
     /// Records who saw whose data, before they do.
@@ -49,8 +53,6 @@ pub struct Parts<P: Ports> {
     pub metrics: Metrics,
     /// Name of the media queue: a batch that comes from it is of the media lane.
     pub media_queue: String,
-    /// The largest record that the table takes: bytes of all sealed fields together.
-    pub max_record: usize,
     /// Name of the conversations table: bound into every ciphertext.
     pub table: String,
 }

@@ -37,6 +37,6 @@ pub(crate) fn of_key_error(error: KeyError) -> Problem {
 pub(crate) fn of_record_error(error: RecordError) -> Problem {
     match error {
         RecordError::Unavailable => UNAVAILABLE,
-        RecordError::Refused | RecordError::Malformed => INTERNAL,
+        RecordError::Refused | RecordError::NotTaken | RecordError::Malformed => INTERNAL,
     }
 }

@@ -4,27 +4,29 @@
 mod support;
 
 use pii_function::Consumed;
-use portcullis_pii::{KeyError, RecordError};
-use portcullis_webhook::{ClaimCheck, Lane};
+use portcullis_pii::{KeyError, MAX_RECORD_BYTES, RecordError};
+use portcullis_webhook::{ClaimCheck, ClaimCheckError, Lane};
 use serde_json::json;
 use support::{NOW, arrived, bench, message};
 
 const PHONE: &str = "5511987654321";
 
+/// So many stored, each of a person.
 fn stored(n: usize) -> Consumed {
-    Consumed { stored: n, ..Consumed::default() }
+    Consumed { stored: n, classes: [0, 0, n, 0], ..Consumed::default() }
 }
 
 #[tokio::test]
 async fn a_message_is_stored_sealed_with_the_retention_of_its_class() {
     for (label, text, class, days) in [
-        ("small talk", "oi, tudo bem?", "INTERNAL", 30),
+        // Whoever writes is named by every record.
+        ("small talk", "oi, tudo bem?", "PII", 7),
         ("a card number", "my card is 4111 1111 1111 1111", "SENSITIVE", 7),
         ("an address", "write to ana@example.com", "PII", 7),
     ] {
         let b = bench();
         let body = message("c1", "wamid.1", Some(PHONE), text);
-        assert_eq!(b.function.consume(&[arrived("c1", "1", &body)]).await, stored(1), "{label}");
+        assert_eq!(b.function.consume(&[arrived("c1", "1", &body)]).await.stored, 1, "{label}");
         let record = b.records.all().remove(0);
         assert_eq!(record.class, class, "{label}");
         assert_eq!(record.expires_at, NOW / 1000 + days * 86_400, "{label}");
@@ -37,6 +39,21 @@ async fn a_message_is_stored_sealed_with_the_retention_of_its_class() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn every_record_that_is_stored_is_counted_by_its_class_and_a_repeat_is_not() {
+    let b = bench();
+    let bodies = [
+        message("c1", "account.1", None, "limit raised"),
+        message("c1", "wamid.2", Some(PHONE), "oi, tudo bem?"),
+        message("c1", "wamid.3", Some(PHONE), "my card is 4111 1111 1111 1111"),
+    ];
+    let items: Vec<_> = bodies.iter().zip(["1", "2", "3"]).map(|(body, n)| arrived("c1", n, body)).collect();
+    assert_eq!(b.function.consume(&items).await.classes, [0, 1, 1, 1]);
+    b.function.consume(&items).await;
+    let expected = ["INTERNAL", "PII", "SENSITIVE"].map(|class| (class.to_owned(), 1.0));
+    assert_eq!(b.metric("RecordsByClass", "Class"), expected);
 }
 
 #[tokio::test]
@@ -74,7 +91,7 @@ async fn poison_goes_to_the_dead_letters_with_its_reason_and_does_not_hold_up_it
         let b = bench();
         b.claims.put("claims/altered", b"{}").await.unwrap();
         let done = b.function.consume(&[arrived("c1", "1", body), arrived("c1", "2", &good)]).await;
-        assert_eq!(done, Consumed { stored: 1, dead: 1, ..Consumed::default() }, "{label}");
+        assert_eq!(done, Consumed { dead: 1, ..stored(1) }, "{label}");
         let letters = b.dead.items();
         assert_eq!(letters.len(), 1, "{label}");
         assert_eq!((letters[0].reason.as_str(), letters[0].body.as_str()), (reason, body), "{label}");
@@ -96,7 +113,7 @@ async fn a_failure_keeps_its_item_and_the_rest_of_its_group_in_the_queue_and_no_
         [arrived("c1", "1", &bodies[0]), arrived("c2", "2", &bodies[1]), arrived("c1", "3", &bodies[2])];
     b.keys.fail_next(1, KeyError::Unavailable);
     let done = b.function.consume(&items).await;
-    assert_eq!(done, Consumed { failed: vec![0, 2], stored: 1, ..Consumed::default() });
+    assert_eq!(done, Consumed { failed: vec![0, 2], ..stored(1) });
     assert_eq!(
         b.function.consume(&[items[0], items[2]]).await,
         stored(2),
@@ -108,7 +125,8 @@ async fn a_failure_keeps_its_item_and_the_rest_of_its_group_in_the_queue_and_no_
 #[tokio::test]
 async fn nothing_is_lost_while_a_service_is_away() {
     type Break = fn(&support::Bench);
-    let cases: [(&str, Break); 4] = [
+    let cases: [(&str, Break); 5] = [
+        ("bucket unavailable", |b| b.claims.fail_next(1, ClaimCheckError::Unavailable)),
         ("table unavailable", |b| b.records.fail_next(1, RecordError::Unavailable)),
         ("table refuses", |b| b.records.fail_next(1, RecordError::Refused)),
         ("keys unavailable", |b| b.keys.fail_next(1, KeyError::Unavailable)),
@@ -116,7 +134,7 @@ async fn nothing_is_lost_while_a_service_is_away() {
     ];
     for (label, break_it) in cases {
         let b = bench();
-        let body = message("c1", "wamid.1", Some(PHONE), "oi");
+        let body = message("c1", "wamid.1", Some(PHONE), &"oi ".repeat(100_000));
         break_it(&b);
         let done = b.function.consume(&[arrived("c1", "1", &body)]).await;
         assert_eq!(done, Consumed { failed: vec![0], ..Consumed::default() }, "{label}");
@@ -156,19 +174,100 @@ async fn a_large_item_is_fetched_from_the_claim_check() {
 }
 
 #[tokio::test]
-async fn an_item_larger_than_the_table_takes_is_put_aside_with_its_reason() {
+async fn a_message_of_any_length_that_the_webhook_takes_is_read_back() {
+    const BODY: usize = 3 * 1024 * 1024;
+    for length in [100_000, 198_000, 199_000, 200_000, 210_000, 250_000, 380_000, 1_000_000, BODY] {
+        let b = bench();
+        let text = "x".repeat(length);
+        let body = message("c1", "wamid.1", Some(PHONE), &text);
+        assert_eq!(b.function.consume(&[arrived("c1", "1", &body)]).await.stored, 1);
+        let record = b.records.all().remove(0);
+        assert!(record.size() <= MAX_RECORD_BYTES, "{length}");
+        assert_eq!((record.outside.len(), b.claims.len()), if length > 199_000 { (1, 1) } else { (0, 0) });
+        for roles in ["pii-reader", "auditor"] {
+            let read = b.json(roles, "GET", "/conversations/c1", "").await;
+            assert_eq!(read["messages"][0]["item"]["text"]["body"], *text, "{length} for {roles}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_table_has_no_room_for_rests_sealed_under_its_digest_as_long_as_its_record() {
     let b = bench();
-    let body = message("c1", "wamid.1", Some(PHONE), &"x".repeat(4 * 1024 * 1024 - 100));
-    assert_eq!(b.function.consume(&[arrived("c1", "1", &body)]).await.dead, 1);
-    assert_eq!(b.dead.items()[0].reason, "record-too-large");
-    assert!(b.records.all().is_empty());
+    let body = message("c1", "wamid.1", Some(PHONE), &"segredo ".repeat(50_000));
+    b.function.consume(&[arrived("c1", "1", &body)]).await;
+    let record = b.records.all().remove(0);
+    let outside = &record.outside["item"];
+    assert!(!record.fields.contains_key("item"));
+    assert_eq!(outside.object, format!("records/7/{}", outside.sha256));
+    let object = b.claims.get(&outside.object, 1 << 20).await.unwrap();
+    assert_eq!(u64::try_from(object.len()), Ok(outside.bytes));
+    for secret in ["segredo", PHONE, "wamid"] {
+        assert!(!object.windows(secret.len()).any(|w| w == secret.as_bytes()), "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_is_not_what_was_sealed_is_not_shown() {
+    let b = bench();
+    let body = message("c1", "wamid.1", Some(PHONE), &"segredo ".repeat(50_000));
+    b.function.consume(&[arrived("c1", "1", &body)]).await;
+    let other = message("c1", "wamid.2", Some(PHONE), &"segundo ".repeat(50_000));
+    b.function.consume(&[arrived("c1", "2", &other)]).await;
+    let name = |n: usize| b.records.all()[n].outside["item"].object.clone();
+    let foreign = b.claims.get(&name(1), 1 << 20).await.unwrap();
+    for bytes in [&foreign[..], &foreign[..9], b""] {
+        b.claims.put(&name(0), bytes).await.unwrap();
+        let answer = b.request(Some("pii-reader"), "GET", "/conversations/c1?limit=1", "").await;
+        assert!(!answer.body.contains("segredo") && !answer.body.contains("segundo"), "{}", bytes.len());
+    }
+    b.claims.fail_next(1, ClaimCheckError::Unavailable);
+    assert_eq!(b.request(Some("pii-reader"), "GET", "/conversations/c1", "").await.status, 503);
+}
+
+#[tokio::test]
+async fn a_record_that_the_table_takes_at_no_time_is_put_aside_and_holds_nobody_up() {
+    let b = bench();
+    let bodies = ["1", "2"].map(|id| message("c1", id, Some(PHONE), "oi"));
+    b.records.fail_next(1, RecordError::NotTaken);
+    let done = b.function.consume(&[arrived("c1", "1", &bodies[0]), arrived("c1", "2", &bodies[1])]).await;
+    assert_eq!((done.dead, done.stored), (1, 1));
+    assert_eq!(b.dead.items()[0].reason, "record-refused");
+}
+
+#[tokio::test]
+async fn retention_counts_from_the_messages_own_time_and_what_is_late_is_kept_for_a_day() {
+    const DAY: i64 = 86_400;
+    for (label, own, waited, kept, late) in [
+        ("just now", Some(0), 0, 7, 0),
+        ("without a time of its own", None, 0, 7, 0),
+        ("from a clock that is ahead", Some(5), 0, 7, 0),
+        ("Meta's third day of trying", Some(-3), 0, 4, 0),
+        ("Meta's last try", Some(-7), 0, 1, 0),
+        ("sent again after its record is gone", Some(-9), 0, 1, 1),
+        ("Meta's sample, of 2017", Some(-3_000), 0, 1, 1),
+        ("waited in the dead letters", Some(0), 20, 1, 0),
+    ] {
+        let b = bench();
+        let own = own.map_or(json!(null), |days: i64| json!(NOW / 1_000 + days * DAY));
+        let body = message("c1", "wamid.1", Some(PHONE), "oi");
+        let body = body.replace(&format!(r#""timestamp":{}"#, NOW / 1_000), &format!(r#""timestamp":{own}"#));
+        b.clock.advance(waited * DAY * 1_000);
+        assert_eq!(b.function.consume(&[arrived("c1", "1", &body)]).await.stored, 1, "{label}");
+        assert_eq!(b.records.all()[0].expires_at, NOW / 1_000 + (waited + kept) * DAY, "{label}");
+        assert_eq!(b.metric("LateItems", "").len(), late, "{label}");
+        assert_eq!(
+            b.json("pii-reader", "GET", "/conversations/c1", "").await["messages"][0]["id"],
+            "wamid.1"
+        );
+    }
 }
 
 #[tokio::test]
 async fn what_concerns_no_person_is_stored_and_found_under_no_subject() {
     let b = bench();
     let body = message("c9", "account.1", None, "limit raised");
-    assert_eq!(b.function.consume(&[arrived("c9", "1", &body)]).await, stored(1));
+    assert_eq!(b.function.consume(&[arrived("c9", "1", &body)]).await.stored, 1);
     assert_eq!(b.records.all()[0].subject, None);
     let read = b.json("pii-reader", "GET", "/conversations/c9", "").await;
     assert_eq!(read["messages"][0]["item"]["text"]["body"], "limit raised");

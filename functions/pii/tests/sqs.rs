@@ -7,7 +7,7 @@ use portcullis_base::Timestamp;
 use portcullis_lambda::{Handler, Invocation};
 use portcullis_pii::RecordError;
 use serde_json::{Value, json};
-use support::{bench, message};
+use support::{NOW, bench, message};
 
 fn invocation() -> Invocation {
     Invocation { request_id: "r".to_owned(), deadline: Timestamp::MAX }
@@ -36,6 +36,21 @@ async fn only_failed_items_are_reported() {
     let answer = b.function.handle(event.to_string().as_bytes(), &invocation()).await.unwrap();
     assert_eq!(answer, br#"{"batchItemFailures":[]}"#);
     assert_eq!(b.records.all().len(), 2);
+}
+
+/// What Lambda kills counts as failed as a whole, what was stored of it too.
+#[tokio::test]
+async fn no_item_is_begun_shortly_before_the_deadline() {
+    let body = message("c1", "w1", Some("5511987654321"), "a");
+    let event = json!({"Records": [record("m1", "c1", "text.fifo", &body)]}).to_string();
+    for (seconds, stored) in [(30, 1), (11, 1), (10, 0), (0, 0), (-5, 0)] {
+        let b = bench();
+        let deadline = Timestamp::from_millisecond(NOW + seconds * 1_000).unwrap();
+        let invocation = Invocation { request_id: "r".to_owned(), deadline };
+        let answer = b.function.handle(event.as_bytes(), &invocation).await.unwrap();
+        assert_eq!(b.records.all().len(), stored, "{seconds}");
+        assert_eq!(answer == br#"{"batchItemFailures":[]}"#, stored == 1, "{seconds}");
+    }
 }
 
 #[tokio::test]

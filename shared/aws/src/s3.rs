@@ -1,7 +1,8 @@
-//! The claim-check bucket.
+//! The claim-check bucket, and in it what the conversations table has no room for.
 //!
-//! IAM: `s3:PutObject` and `kms:GenerateDataKey` for the validator, `s3:GetObject` and `kms:Decrypt` for the
-//! consumer. Without `s3:ListBucket` S3 answers a missing key with 403, which reads as refused here.
+//! IAM: `s3:PutObject` and `kms:GenerateDataKey` for the validator, on the lanes' names; `s3:GetObject` and `kms:Decrypt`
+//! for the consumer, and `s3:PutObject` below `records/`. Without `s3:ListBucket` S3 answers a missing key with 403, which
+//! reads as refused here.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
@@ -9,6 +10,7 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ServerSideEncryption};
+use portcullis_pii::{ObjectError, RecordObjects};
 use portcullis_webhook::{ClaimCheck, ClaimCheckError};
 
 use crate::failure::{Call, Failure, classify};
@@ -29,13 +31,13 @@ impl S3Claims {
     }
 }
 
-impl ClaimCheck for S3Claims {
-    async fn put(&self, key: &str, body: &[u8]) -> Result<(), ClaimCheckError> {
+impl S3Claims {
+    async fn store(&self, key: &str, kind: &str, body: &[u8]) -> Result<(), Failure> {
         self.client
             .put_object()
             .bucket(&self.bucket)
             .key(key)
-            .content_type("application/json")
+            .content_type(kind)
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .set_server_side_encryption(self.kms_key.as_ref().map(|_| ServerSideEncryption::AwsKms))
             .set_ssekms_key_id(self.kms_key.clone())
@@ -43,11 +45,17 @@ impl ClaimCheck for S3Claims {
             .body(ByteStream::from(body.to_vec()))
             .send()
             .await
-            .map_err(|e| match classify(PUT, &e) {
-                Failure::Transient => ClaimCheckError::Unavailable,
-                Failure::Rejected => ClaimCheckError::Refused,
-            })?;
-        Ok(())
+            .map(drop)
+            .map_err(|e| classify(PUT, &e))
+    }
+}
+
+impl ClaimCheck for S3Claims {
+    async fn put(&self, key: &str, body: &[u8]) -> Result<(), ClaimCheckError> {
+        self.store(key, "application/json", body).await.map_err(|failure| match failure {
+            Failure::Transient => ClaimCheckError::Unavailable,
+            Failure::Rejected => ClaimCheckError::Refused,
+        })
     }
 
     async fn get(&self, key: &str, max_bytes: usize) -> Result<Vec<u8>, ClaimCheckError> {
@@ -61,6 +69,28 @@ impl ClaimCheck for S3Claims {
             .await
             .map_err(|e| get_error(&e))?;
         read_bounded(answer, max_bytes).await
+    }
+}
+
+/// The bucket's lifecycle has a rule for each span: an object lives as long as the shortest that is long enough.
+impl RecordObjects for S3Claims {
+    async fn put_object(&self, name: &str, body: &[u8], days: u32) -> Result<String, ObjectError> {
+        let span = KEPT_DAYS.into_iter().find(|span| *span >= days).ok_or(ObjectError::Refused)?;
+        let key = format!("records/{span}/{name}");
+        match self.store(&key, "application/octet-stream", body).await {
+            Ok(()) => Ok(key),
+            Err(Failure::Transient) => Err(ObjectError::Unavailable),
+            Err(Failure::Rejected) => Err(ObjectError::Refused),
+        }
+    }
+
+    async fn object(&self, object: &str, max_bytes: usize) -> Result<Vec<u8>, ObjectError> {
+        self.get(object, max_bytes).await.map_err(|error| match error {
+            ClaimCheckError::NotFound => ObjectError::NotFound,
+            ClaimCheckError::TooLarge => ObjectError::TooLarge,
+            ClaimCheckError::Refused => ObjectError::Refused,
+            ClaimCheckError::Unavailable => ObjectError::Unavailable,
+        })
     }
 }
 
@@ -95,3 +125,6 @@ async fn read_bounded(answer: GetObjectOutput, max_bytes: usize) -> Result<Vec<u
 
 const PUT: Call = Call { service: "s3", operation: "PutObject" };
 const GET: Call = Call { service: "s3", operation: "GetObject" };
+
+/// Days, each with a rule in infra/data.yaml. The last is the longest retention that a policy may set.
+const KEPT_DAYS: [u32; 5] = [7, 30, 90, 365, 3650];

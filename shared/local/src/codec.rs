@@ -81,6 +81,10 @@ impl<'a> RowReader<'a> {
         std::str::from_utf8(self.bytes()?).ok()
     }
 
+    pub(crate) const fn is_at_end(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// A row has nothing after its last member.
     pub(crate) fn end(self) -> Option<()> {
         self.0.is_empty().then_some(())

@@ -20,4 +20,7 @@ pub use hierarchy::{HierarchyOptions, KeyHierarchy};
 pub use keys::{KeyError, KeyStore, KeyWrapper, Purpose, StoredBranchKey, StoredSubjectKey, WrappedDataKey};
 pub use mask::{mask, mask_all};
 pub use phone::{Phone, PhoneError};
-pub use record::{Page, PageRequest, PutOutcome, RecordError, Records, StoredRecord};
+pub use record::{
+    MAX_RECORD_BYTES, ObjectError, Outside, Page, PageRequest, PutOutcome, RecordError, RecordObjects, Records,
+    StoredRecord,
+};

@@ -29,6 +29,35 @@ pub struct StoredRecord {
     pub header: Vec<u8>,
     /// Sealed fields by name.
     pub fields: BTreeMap<String, Vec<u8>>,
+    /// Sealed fields that the table has no room for, by name: where they are.
+    pub outside: BTreeMap<String, Outside>,
+}
+
+/// A sealed field that rests in [`RecordObjects`] instead of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outside {
+    /// The name that [`RecordObjects::put_object`] gave.
+    pub object: String,
+    /// How long the sealed field is.
+    pub bytes: u64,
+    /// SHA-256 of the sealed field, in hexadecimal digits.
+    pub sha256: String,
+}
+
+impl StoredRecord {
+    /// How many bytes of the table's limit the record takes, names of attributes included: not less than DynamoDB
+    /// counts. [`MAX_RECORD_BYTES`] at most.
+    ///
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
+    pub fn size(&self) -> usize {
+        let texts = [&self.conversation, &self.item, &self.position, &self.kind, &self.class];
+        let texts: usize = texts.into_iter().chain(&self.subject).map(String::len).sum();
+        let fields: usize = self.fields.iter().map(|(name, value)| name.len() + value.len() + ELEMENT).sum();
+        let of_outside =
+            |(name, o): (&String, &Outside)| name.len() + o.object.len() + o.sha256.len() + OUTSIDE;
+        let outside: usize = self.outside.iter().map(of_outside).sum();
+        texts + self.header.len() + fields + outside + ATTRIBUTES
+    }
 }
 
 /// What a conditional put did.
@@ -61,12 +90,14 @@ pub struct Page {
 /// The conversations table.
 pub trait Records: Send + Sync {
     /// Stores a record unless its place (`conversation`, `item`) is taken: the effect of an item is exactly-once.
+    /// A record over [`MAX_RECORD_BYTES`] is [`RecordError::NotTaken`].
     fn put_if_absent(
         &self,
         record: &StoredRecord,
     ) -> impl Future<Output = Result<PutOutcome, RecordError>> + Send;
 
-    /// A conversation's records in order. An unknown conversation is an empty page.
+    /// A conversation's records in order. An unknown conversation is an empty page. A record whose time to live is over may
+    /// still be among them: DynamoDB deletes it within a few days.
     fn conversation(
         &self,
         conversation: &str,
@@ -81,6 +112,43 @@ pub trait Records: Send + Sync {
     ) -> impl Future<Output = Result<Vec<String>, RecordError>> + Send;
 }
 
+/// Where sealed fields rest that the table has no room for. What is there was sealed as any field, so that it opens for
+/// nobody once the subject's key is destroyed, or the record with its header is gone.
+pub trait RecordObjects: Send + Sync {
+    /// Stores `body` for `days` days at least, and gives the name to read it by. `name` tells it from all others: its
+    /// SHA-256, in hexadecimal digits.
+    fn put_object(
+        &self,
+        name: &str,
+        body: &[u8],
+        days: u32,
+    ) -> impl Future<Output = Result<String, ObjectError>> + Send;
+
+    /// Reads what [`RecordObjects::put_object`] stored, refusing more than `max_bytes`.
+    fn object(
+        &self,
+        object: &str,
+        max_bytes: usize,
+    ) -> impl Future<Output = Result<Vec<u8>, ObjectError>> + Send;
+}
+
+/// Why an object could not be read or written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ObjectError {
+    /// Nothing is stored under that name.
+    #[error("record object not found")]
+    NotFound,
+    /// Larger than the caller takes.
+    #[error("record object too large")]
+    TooLarge,
+    /// Refused: permissions, missing bucket.
+    #[error("record object refused")]
+    Refused,
+    /// May pass.
+    #[error("record objects unavailable")]
+    Unavailable,
+}
+
 /// Why the table could not be read or written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
@@ -90,7 +158,53 @@ pub enum RecordError {
     /// Refused: permissions, missing table, invalid request.
     #[error("conversations table refused the request")]
     Refused,
+    /// The table takes this record neither now nor later: too large, or not valid.
+    #[error("conversations table does not take the record")]
+    NotTaken,
     /// What the table holds is not a record of ours.
     #[error("stored record is malformed")]
     Malformed,
+}
+
+/// The largest record that a conversations table takes: see [`StoredRecord::size`].
+///
+/// DynamoDB takes 400 KB for an item and its entry in the local index `by-position` together, and that entry is the whole
+/// item once more. What is left is for what it counts beside names and values.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+pub const MAX_RECORD_BYTES: usize = 200_000;
+
+/// Names of all attributes, two numbers of at most 21 bytes, and two maps.
+const ATTRIBUTES: usize = 160;
+/// What an element of a map takes beside its name and value.
+const ELEMENT: usize = 4;
+/// Names of an [`Outside`]'s three members, its number, and the map that holds them.
+const OUTSIDE: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `conversation item position subject kind class received_at expires_at header fields outside`, counted by hand.
+    #[test]
+    fn a_record_is_not_smaller_than_dynamodb_counts_it() {
+        let attributes = [
+            "conversation",
+            "item",
+            "position",
+            "subject",
+            "kind",
+            "class",
+            "received_at",
+            "expires_at",
+            "header",
+            "fields",
+            "outside",
+        ];
+        let names: usize = attributes.iter().map(|name| name.len()).sum();
+        let (numbers, maps) = (2 * 21, 2 * 3);
+        assert!(ATTRIBUTES >= names + numbers + maps);
+        // object, bytes, sha256: names, a number, the map, and an element each.
+        assert!(OUTSIDE >= 6 + 5 + 6 + 21 + 3 + 3 + ELEMENT);
+        assert!(2 * MAX_RECORD_BYTES + 4_096 <= 400 * 1_024, "item and index entry together");
+    }
 }

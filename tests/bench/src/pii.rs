@@ -18,6 +18,7 @@ impl Ports for Memory {
     type Keys = Keys;
     type Records = RecordTable;
     type Claims = Claims;
+    type Objects = Claims;
     type DeadLetters = DeadLetterBox;
     type Audit = MemoryAudit;
     type Clock = SystemClock;
@@ -68,13 +69,13 @@ fn function() -> PiiFunction<Memory> {
         ),
         records: RecordTable::default(),
         claims: Claims::default(),
+        objects: Claims::default(),
         dead_letters: DeadLetterBox::default(),
         auditor: Auditor::new(MemoryAudit::default(), SystemClock, AuditorSettings::new("pii")),
         clock: SystemClock,
         detector: Detector::new(),
         policy: ClassificationPolicy::default(),
         metrics: Metrics::off("pii"),
-        max_record: 4 * 1024 * 1024,
         media_queue: "media".to_owned(),
         table: "conversations".to_owned(),
     })

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use portcullis_pii::{Page, PageRequest, PutOutcome, Records, StoredRecord};
+use portcullis_pii::{
+    MAX_RECORD_BYTES, Outside, Page, PageRequest, PutOutcome, RecordError, Records, StoredRecord,
+};
 
 use super::fresh;
 
@@ -13,6 +15,7 @@ use super::fresh;
 /// When the adapter breaks the contract.
 pub async fn suite(records: &impl Records) {
     a_record_is_read_as_it_was_stored(records).await;
+    the_largest_record_is_taken_and_no_larger_one(records).await;
     a_taken_place_keeps_its_record(records).await;
     one_writer_of_a_place_wins(records).await;
     listings_are_in_order_of_position(records).await;
@@ -25,13 +28,33 @@ async fn a_record_is_read_as_it_was_stored(records: &impl Records) {
     let conversation = fresh("conversation");
     let full = record(&conversation, 1);
     let bare = StoredRecord { subject: None, fields: BTreeMap::new(), ..record(&conversation, 2) };
-    for stored in [&full, &bare] {
+    let outside = Outside { object: "records/7/ab".to_owned(), bytes: 3_000_000, sha256: "ab".to_owned() };
+    let elsewhere =
+        StoredRecord { outside: [("item".to_owned(), outside)].into(), ..record(&conversation, 3) };
+    for stored in [&full, &bare, &elsewhere] {
         assert_eq!(records.put_if_absent(stored).await, Ok(PutOutcome::Stored));
     }
     assert_eq!(
         listed(records, &conversation, 10, None).await,
-        Page { records: vec![full, bare], next: None }
+        Page { records: vec![full, bare, elsewhere], next: None }
     );
+}
+
+async fn the_largest_record_is_taken_and_no_larger_one(records: &impl Records) {
+    let conversation = fresh("conversation");
+    let of_size = |n: u8, size: usize| {
+        let mut record = record(&conversation, n);
+        let rest = record.size() - record.fields["text"].len();
+        record.fields.insert("text".to_owned(), vec![n; size - rest]);
+        assert_eq!(record.size(), size);
+        record
+    };
+    let largest = of_size(1, MAX_RECORD_BYTES);
+    assert_eq!(records.put_if_absent(&largest).await, Ok(PutOutcome::Stored));
+    for size in [MAX_RECORD_BYTES + 1, 500_000] {
+        assert_eq!(records.put_if_absent(&of_size(2, size)).await, Err(RecordError::NotTaken), "{size}");
+    }
+    assert_eq!(listed(records, &conversation, 10, None).await.records, [largest]);
 }
 
 async fn a_taken_place_keeps_its_record(records: &impl Records) {
@@ -169,5 +192,6 @@ fn record(conversation: &str, n: u8) -> StoredRecord {
             ("caption".to_owned(), vec![0xff; 300]),
             ("text".to_owned(), (0..=u8::MAX).collect()),
         ]),
+        outside: BTreeMap::new(),
     }
 }

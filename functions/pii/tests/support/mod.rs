@@ -1,7 +1,7 @@
 //! The function over adapters in memory.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use pii_function::{Arrived, Caller, Parts, PiiFunction, Ports};
 use portcullis_audit::{Auditor, AuditorSettings, MemoryAudit};
@@ -20,6 +20,7 @@ impl Ports for Memory {
     type Keys = Keys;
     type Records = RecordTable;
     type Claims = Claims;
+    type Objects = Claims;
     type DeadLetters = DeadLetterBox;
     type Audit = Arc<MemoryAudit>;
     type Clock = Arc<ManualClock>;
@@ -35,6 +36,7 @@ pub(crate) struct Bench {
     pub(crate) dead: DeadLetterBox,
     pub(crate) audit: Arc<MemoryAudit>,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) metrics: Arc<Mutex<Vec<String>>>,
 }
 
 pub(crate) const NOW: i64 = 1_750_000_000_000;
@@ -45,6 +47,7 @@ pub(crate) fn bench() -> Bench {
     let (keys, records, claims, dead) =
         (Keys::default(), RecordTable::default(), Claims::default(), DeadLetterBox::default());
     let audit = Arc::new(MemoryAudit::default());
+    let (metrics, lines) = Metrics::memory("pii");
     let function = PiiFunction::new(Parts {
         keys: KeyHierarchy::new(
             wrapper.clone(),
@@ -54,17 +57,17 @@ pub(crate) fn bench() -> Bench {
         ),
         records: records.clone(),
         claims: claims.clone(),
+        objects: claims.clone(),
         dead_letters: dead.clone(),
         auditor: Auditor::new(Arc::clone(&audit), Arc::clone(&clock), AuditorSettings::new("pii")),
         clock: Arc::clone(&clock),
         detector: Detector::new(),
         policy: ClassificationPolicy::default(),
-        metrics: Metrics::off("pii"),
-        max_record: 4 * 1024 * 1024,
+        metrics,
         media_queue: "media.fifo".to_owned(),
         table: "conversations".to_owned(),
     });
-    Bench { function, wrapper, keys, records, claims, dead, audit, clock }
+    Bench { function, wrapper, keys, records, claims, dead, audit, clock, metrics: lines }
 }
 
 pub(crate) fn caller(roles: &str) -> Caller {
@@ -72,6 +75,17 @@ pub(crate) fn caller(roles: &str) -> Caller {
 }
 
 impl Bench {
+    /// The values of a metric, each with that of its only dimension beside the function; empty where there is none.
+    pub(crate) fn metric(&self, name: &str, dimension: &str) -> Vec<(String, f64)> {
+        let lines = self.metrics.lock().unwrap();
+        let lines = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines
+            .filter_map(|line| {
+                Some((line[dimension].as_str().unwrap_or_default().to_owned(), line[name].as_f64()?))
+            })
+            .collect()
+    }
+
     /// A request by a caller with these roles; `None` for one that no authorizer let through.
     pub(crate) async fn request(
         &self,
@@ -114,8 +128,8 @@ pub(crate) fn message(conversation: &str, id: &str, subject: Option<&str>, text:
     json!({
         "v": 1, "kind": "text", "id": id, "dedup_id": id, "conversation": conversation, "lane": "text",
         "received_at": NOW, "place": 0, "body": {"inline": {
-            "subject": subject, "timestamp": 1_700_000_000, "account": "1", "phone_number_id": "2", "field": "messages",
-            "contact": {"profile": {"name": "Ana Souza"}, "wa_id": subject},
+            "subject": subject, "timestamp": NOW / 1_000, "account": "1", "phone_number_id": "2", "field": "messages",
+            "contact": subject.map(|s| json!({"profile": {"name": "Ana Souza"}, "wa_id": s})),
             "item": {"id": id, "from": subject, "type": "text", "text": {"body": text}},
         }},
     })

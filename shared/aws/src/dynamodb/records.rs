@@ -11,19 +11,24 @@
 //! | `expires_at` | N | seconds since the Unix epoch: the table's TTL attribute |
 //! | `header` | B | |
 //! | `fields` | M of B | |
+//! | `outside` | M of M | fields that rest elsewhere, each with `object` (S), `bytes` (N), `sha256` (S); absent where none does |
 //!
 //! Local index `by-position`: partition key `conversation`, sort key `position`, all attributes; listings read it,
 //! consistently. Global index `subject-index`: partition key `subject`, sort key `conversation`, `KEYS_ONLY`.
 //!
 //! IAM: `dynamodb:PutItem` on the table for the consumer; `dynamodb:Query` on the two indexes for readers.
 
+use std::collections::{BTreeMap, HashMap};
+
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::QueryError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use portcullis_pii::{Page, PageRequest, PutOutcome, RecordError, Records, StoredRecord};
+use portcullis_pii::{
+    MAX_RECORD_BYTES, Outside, Page, PageRequest, PutOutcome, RecordError, Records, StoredRecord,
+};
 
 use super::item::{
     Item, Malformed, binaries, binary, number, string, take_binaries, take_binary, take_number,
@@ -74,6 +79,10 @@ impl DynamoRecords {
 
 impl Records for DynamoRecords {
     async fn put_if_absent(&self, record: &StoredRecord) -> Result<PutOutcome, RecordError> {
+        // DynamoDB would say so too; emulators do not count the index.
+        if record.size() > MAX_RECORD_BYTES {
+            return Err(RecordError::NotTaken);
+        }
         let put = self
             .client
             .put_item()
@@ -92,6 +101,7 @@ impl Records for DynamoRecords {
             }
             Err(e) => Err(match classify(PUT, &e) {
                 Failure::Transient => RecordError::Unavailable,
+                Failure::Rejected if e.code() == Some("ValidationException") => RecordError::NotTaken,
                 Failure::Rejected => RecordError::Refused,
             }),
         }
@@ -150,6 +160,8 @@ fn page_of(mut items: Vec<Item>, limit: usize, stopped_early: bool) -> Result<Pa
 
 fn item_of(record: &StoredRecord) -> Item {
     let subject = record.subject.as_ref().map(|subject| ("subject".to_owned(), string(subject)));
+    let outside =
+        (!record.outside.is_empty()).then(|| ("outside".to_owned(), outside_attribute(&record.outside)));
     [
         ("conversation", string(&record.conversation)),
         ("item", string(&record.item)),
@@ -164,7 +176,37 @@ fn item_of(record: &StoredRecord) -> Item {
     .into_iter()
     .map(|(name, value): (&str, AttributeValue)| (name.to_owned(), value))
     .chain(subject)
+    .chain(outside)
     .collect()
+}
+
+fn outside_attribute(fields: &BTreeMap<String, Outside>) -> AttributeValue {
+    let members = |field: &Outside| {
+        AttributeValue::M(HashMap::from([
+            ("object".to_owned(), string(&field.object)),
+            ("bytes".to_owned(), AttributeValue::N(field.bytes.to_string())),
+            ("sha256".to_owned(), string(&field.sha256)),
+        ]))
+    };
+    AttributeValue::M(fields.iter().map(|(name, field)| (name.clone(), members(field))).collect())
+}
+
+fn take_outside(item: &mut Item) -> Result<BTreeMap<String, Outside>, Malformed> {
+    let fields = match item.remove("outside") {
+        None => return Ok(BTreeMap::new()),
+        Some(AttributeValue::M(fields)) => fields,
+        Some(_) => return Err(Malformed),
+    };
+    let field = |(name, value)| {
+        let AttributeValue::M(mut members) = value else { return Err(Malformed) };
+        let field = Outside {
+            object: take_string(&mut members, "object")?,
+            bytes: take_number(&mut members, "bytes")?,
+            sha256: take_string(&mut members, "sha256")?,
+        };
+        Ok((name, field))
+    };
+    fields.into_iter().map(field).collect()
 }
 
 fn record_from(mut item: Item) -> Result<StoredRecord, Malformed> {
@@ -179,6 +221,7 @@ fn record_from(mut item: Item) -> Result<StoredRecord, Malformed> {
         expires_at: take_number(&mut item, "expires_at")?,
         header: take_binary(&mut item, "header")?,
         fields: take_binaries(&mut item, "fields")?,
+        outside: take_outside(&mut item)?,
     })
 }
 
@@ -216,13 +259,19 @@ mod tests {
             expires_at: 2,
             header: vec![0, 255],
             fields: [("body".to_owned(), vec![1, 2]), ("empty".to_owned(), vec![])].into(),
+            outside: BTreeMap::new(),
         }
+    }
+
+    fn outside() -> BTreeMap<String, Outside> {
+        let field = Outside { object: "records/7/ab".into(), bytes: 3_000_000, sha256: "ab".into() };
+        [("item".to_owned(), field)].into()
     }
 
     #[test]
     fn a_record_survives_the_table() {
-        for subject in [Some("s".to_owned()), None] {
-            let record = StoredRecord { subject, ..record("1") };
+        for (subject, outside) in [(Some("s".to_owned()), BTreeMap::new()), (None, outside())] {
+            let record = StoredRecord { subject, outside, ..record("1") };
             assert_eq!(record_from(item_of(&record)), Ok(record));
         }
     }
@@ -244,6 +293,13 @@ mod tests {
         let mut item = item_of(&record("1"));
         item.insert("fields".into(), AttributeValue::M([("body".to_owned(), string("x"))].into()));
         assert_eq!(record_from(item), Err(Malformed), "field that is not bytes");
+        for name in ["object", "bytes", "sha256"] {
+            let mut item = item_of(&StoredRecord { outside: outside(), ..record("1") });
+            let Some(AttributeValue::M(fields)) = item.get_mut("outside") else { panic!("a map") };
+            let Some(AttributeValue::M(field)) = fields.get_mut("item") else { panic!("a map") };
+            field.remove(name);
+            assert_eq!(record_from(item), Err(Malformed), "a field outside without {name}");
+        }
     }
 
     #[test]

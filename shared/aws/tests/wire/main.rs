@@ -24,8 +24,8 @@ use portcullis_aws::{
     connect,
 };
 use portcullis_pii::{
-    DeadLetter, DeadLetters, KeyStore, KeyWrapper, PageRequest, Purpose, Records, StoredBranchKey,
-    StoredRecord, StoredSubjectKey,
+    DeadLetter, DeadLetters, KeyStore, KeyWrapper, PageRequest, Purpose, RecordObjects, Records,
+    StoredBranchKey, StoredRecord, StoredSubjectKey,
 };
 use portcullis_secrets::SecretSource;
 use portcullis_webhook::{ClaimCheck, ItemQueue, Lane, Outgoing};
@@ -98,6 +98,8 @@ async fn call(config: &SdkConfig, method: &str) -> String {
         "dead_letter" => say(letters.put(&LETTER).await),
         "claim_put" => say(claims.put("claims/k", b"body").await),
         "claim_get" => say(claims.get("claims/k", 10).await),
+        "claim_object_put" => say(claims.put_object("ab", b"sealed", 8).await),
+        "claim_object_get" => say(claims.object("records/30/ab", 10).await),
         "put_if_absent" => say(records.put_if_absent(&record()).await),
         "conversation" => say(records.conversation("c", &page).await),
         "conversations_of" => say(records.conversations_of("s", 3).await),
@@ -138,6 +140,7 @@ fn record() -> StoredRecord {
         expires_at: 1_700_000_000,
         header: b"h".into(),
         fields: [("body".to_owned(), b"sealed".to_vec())].into(),
+        outside: [].into(),
     }
 }
 
@@ -156,11 +159,13 @@ fn subject_key() -> StoredSubjectKey {
 }
 
 /// Every method of every adapter, with what it answers when refused.
-const METHODS: [(&str, &str); 17] = [
+const METHODS: [(&str, &str); 19] = [
     ("send_batch", "Refused"),
     ("dead_letter", "DeadLetterError"),
     ("claim_put", "Refused"),
     ("claim_get", "Refused"),
+    ("claim_object_put", "Refused"),
+    ("claim_object_get", "Refused"),
     ("put_if_absent", "Refused"),
     ("conversation", "Refused"),
     ("conversations_of", "Refused"),

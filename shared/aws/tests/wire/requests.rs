@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use portcullis_pii::ObjectError;
 use serde_json::{Value, json};
 
 use super::*;
@@ -208,6 +209,25 @@ async fn a_claim_is_stored_under_its_key_with_a_checksum() {
     S3Claims::new(&config, "claims", None).put("k", b"body").await.unwrap();
     let headers = sent.take()[0].headers().clone();
     assert!(!headers.keys().any(|name| name.as_str().starts_with("x-amz-server-side-encryption")));
+}
+
+/// The lifecycle rules of infra/data.yaml are for these names.
+#[tokio::test]
+async fn an_object_of_a_record_is_named_after_the_shortest_span_that_is_long_enough() {
+    for (days, span) in
+        [(1, Some(7)), (7, Some(7)), (8, Some(30)), (31, Some(90)), (3650, Some(3650)), (3651, None)]
+    {
+        let (config, sent) = answering(|_| answer(200, &[], "")).await;
+        let claims = S3Claims::new(&config, "claims", None);
+        let expected = span.map(|span| format!("records/{span}/ab")).ok_or(ObjectError::Refused);
+        assert_eq!(claims.put_object("ab", b"sealed", days).await, expected, "{days}");
+        let sent = sent.take();
+        assert_eq!(sent.len(), usize::from(span.is_some()), "{days}");
+        if let (Some(request), Ok(name)) = (sent.first(), expected) {
+            assert!(request.uri().to_string().contains(&format!("/{name}")), "{days}");
+            assert_eq!(request.body().bytes(), Some(&b"sealed"[..]));
+        }
+    }
 }
 
 #[tokio::test]

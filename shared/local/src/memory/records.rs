@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use portcullis_pii::{Page, PageRequest, PutOutcome, RecordError, Records, StoredRecord};
+use portcullis_pii::{MAX_RECORD_BYTES, Page, PageRequest, PutOutcome, RecordError, Records, StoredRecord};
 
 use super::faults::{Faults, locked};
 
@@ -38,6 +38,9 @@ impl RecordTable {
 impl Records for RecordTable {
     async fn put_if_absent(&self, record: &StoredRecord) -> Result<PutOutcome, RecordError> {
         self.0.faults.check()?;
+        if record.size() > MAX_RECORD_BYTES {
+            return Err(RecordError::NotTaken);
+        }
         let mut rows = locked(&self.0.rows);
         let StoredRecord { conversation, item, position, .. } = record.clone();
         if !rows.places.insert((conversation.clone(), item.clone())) {

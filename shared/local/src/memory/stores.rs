@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use portcullis_pii::{DeadLetter, DeadLetterError, DeadLetters};
+use portcullis_pii::{DeadLetter, DeadLetterError, DeadLetters, ObjectError, RecordObjects};
 use portcullis_webhook::{ClaimCheck, ClaimCheckError};
 
 use super::faults::{Faults, locked};
@@ -20,6 +20,11 @@ impl Claims {
     /// The next `calls` calls answer with `error`.
     pub fn fail_next(&self, calls: usize, error: ClaimCheckError) {
         self.0.faults.add(calls, &error);
+    }
+
+    /// The names of all objects.
+    pub fn names(&self) -> Vec<String> {
+        locked(&self.0.objects).keys().cloned().collect()
     }
 
     /// How many objects there are.
@@ -45,6 +50,28 @@ impl ClaimCheck for Claims {
         let objects = locked(&self.0.objects);
         let body = objects.get(key).ok_or(ClaimCheckError::NotFound)?;
         if body.len() > max_bytes { Err(ClaimCheckError::TooLarge) } else { Ok(body.clone()) }
+    }
+}
+
+/// Nothing expires. What was told to fail fails here as a claim does.
+impl RecordObjects for Claims {
+    async fn put_object(&self, name: &str, body: &[u8], days: u32) -> Result<String, ObjectError> {
+        let key = format!("records/{days}/{name}");
+        self.put(&key, body).await.map_err(of_claim)?;
+        Ok(key)
+    }
+
+    async fn object(&self, object: &str, max_bytes: usize) -> Result<Vec<u8>, ObjectError> {
+        self.get(object, max_bytes).await.map_err(of_claim)
+    }
+}
+
+fn of_claim(error: ClaimCheckError) -> ObjectError {
+    match error {
+        ClaimCheckError::NotFound => ObjectError::NotFound,
+        ClaimCheckError::TooLarge => ObjectError::TooLarge,
+        ClaimCheckError::Refused => ObjectError::Refused,
+        ClaimCheckError::Unavailable => ObjectError::Unavailable,
     }
 }
 

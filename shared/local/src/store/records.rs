@@ -1,6 +1,6 @@
 //! The conversations table.
 
-use portcullis_pii::{Page, PageRequest, PutOutcome, RecordError, Records, StoredRecord};
+use portcullis_pii::{MAX_RECORD_BYTES, Page, PageRequest, PutOutcome, RecordError, Records, StoredRecord};
 use redb::{ReadTransaction, ReadableTable};
 
 use super::tables::{self, EXPIRES_RECORD, RECORDS, SUBJECTS};
@@ -18,11 +18,14 @@ impl From<StoreError> for RecordError {
 
 impl Records for Store {
     async fn put_if_absent(&self, record: &StoredRecord) -> Result<PutOutcome, RecordError> {
+        if record.size() > MAX_RECORD_BYTES {
+            return Err(RecordError::NotTaken);
+        }
         let row = tables::encode_record(record);
         let is_key = |key: &str| (1..=MAX_KEY).contains(&key.len());
         let mut keys =
             [&record.conversation, &record.item, &record.position].into_iter().chain(&record.subject);
-        if !keys.all(|key| is_key(key)) || row.len() > MAX_ROW {
+        if !keys.all(|key| is_key(key)) {
             return Err(RecordError::Refused);
         }
         let weight = row.len() + 512;
@@ -124,4 +127,3 @@ fn list(txn: &ReadTransaction, conversation: &str, page: &PageRequest, now: i64)
 
 /// A sort or partition key of DynamoDB has at most 1 or 2 KiB.
 const MAX_KEY: usize = 1_024;
-const MAX_ROW: usize = 16 << 20;

@@ -1,6 +1,6 @@
 //! The tables of the database file and the layout of their rows.
 
-use portcullis_pii::{StoredBranchKey, StoredRecord, StoredSubjectKey};
+use portcullis_pii::{Outside, StoredBranchKey, StoredRecord, StoredSubjectKey};
 use portcullis_webhook::Lane;
 use redb::{Table, TableDefinition, WriteTransaction};
 
@@ -120,7 +120,9 @@ pub(super) fn encode_record(record: &StoredRecord) -> Vec<u8> {
         .text(&record.class)
         .bytes(&record.header)
         .u32(u32::try_from(record.fields.len()).unwrap_or(u32::MAX));
-    record.fields.iter().fold(row, |row, (name, sealed)| row.text(name).bytes(sealed)).finish()
+    let row = record.fields.iter().fold(row, |row, (name, sealed)| row.text(name).bytes(sealed));
+    let outside = record.outside.iter();
+    outside.fold(row, |row, (name, o)| row.text(name).text(&o.object).u64(o.bytes).text(&o.sha256)).finish()
 }
 
 /// Reads [`encode_record`].
@@ -144,11 +146,17 @@ pub(super) fn decode_record(
         expires_at,
         header: r.bytes()?.to_vec(),
         fields: std::collections::BTreeMap::new(),
+        outside: std::collections::BTreeMap::new(),
     };
     for _ in 0..r.u32()? {
         record.fields.insert(r.text()?.to_owned(), r.bytes()?.to_vec());
     }
-    r.end()?;
+    // Rows of earlier versions end here.
+    while !r.is_at_end() {
+        let name = r.text()?.to_owned();
+        let (object, bytes, sha256) = (r.text()?.to_owned(), r.u64()?, r.text()?.to_owned());
+        record.outside.insert(name, Outside { object, bytes, sha256 });
+    }
     Some(record)
 }
 
@@ -297,6 +305,7 @@ mod tests {
             expires_at: 2,
             header: vec![1, 2],
             fields: BTreeMap::from([("a".into(), vec![3]), ("b".into(), vec![])]),
+            outside: BTreeMap::new(),
         };
         for subject in [Some("subject".to_owned()), Some(String::new()), None] {
             record.subject = subject;
@@ -304,6 +313,14 @@ mod tests {
             assert_eq!(record_expiry(&row), Some(2));
             assert_eq!(decode_record(("c", "p", "i"), &row).as_ref(), Some(&record));
             assert_eq!(decode_record(("c", "p", "i"), &row[..row.len() - 1]), None);
+            let field = Outside { object: "records/c".into(), bytes: 3_000_000, sha256: "ab".into() };
+            let large = StoredRecord { outside: [("item".to_owned(), field)].into(), ..record.clone() };
+            let longer = encode_record(&large);
+            assert_eq!(decode_record(("c", "p", "i"), &longer).as_ref(), Some(&large));
+            assert!(longer.starts_with(&row));
+            for cut in row.len() + 1..longer.len() {
+                assert_eq!(decode_record(("c", "p", "i"), &longer[..cut]), None, "cut to {cut}");
+            }
         }
     }
 }

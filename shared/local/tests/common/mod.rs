@@ -62,6 +62,7 @@ pub(crate) fn record(conversation: &str, item: &str, position: &str, expires_at:
         expires_at,
         header: vec![1],
         fields: BTreeMap::from([("text".into(), vec![9; 100])]),
+        outside: BTreeMap::new(),
     }
 }
 
