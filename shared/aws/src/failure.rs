@@ -44,7 +44,7 @@ fn failure_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Fai
             let status = answer.raw().status().as_u16();
             let code = answer.err().code().unwrap_or("");
             // A success that cannot be read comes here too: it proves nothing, so the call may be made again.
-            if !(300..500).contains(&status) || status == 429 || TRANSIENT_CODES.contains(&code) {
+            if !(300..500).contains(&status) || status == 429 || may_pass(code) {
                 Failure::Transient
             } else {
                 Failure::Rejected
@@ -53,6 +53,11 @@ fn failure_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Fai
         // Timeouts, broken connections, no credentials yet, and an answer that cannot be read.
         _ => Failure::Transient,
     }
+}
+
+/// Whether a call that a service refused with this code may succeed later, whoever it says is at fault.
+pub(crate) fn may_pass(code: &str) -> bool {
+    TRANSIENT_CODES.contains(&code)
 }
 
 /// The service's error code, or how the call broke before there was one.
@@ -83,11 +88,13 @@ const REQUEST_ID: &str = "aws_request_id";
 
 /// Codes that services answer with a 4xx status although the same call may succeed later.
 ///
-/// Expired credentials are among them: the SDK fetches new ones for the next call.
+/// Expired credentials are among them: the SDK fetches new ones for the next call. What SQS calls `KmsThrottled` reaches
+/// us under the name of its older protocol, which the SDK takes from the header `x-amzn-query-error`.
 const TRANSIENT_CODES: &[&str] = &[
     "BandwidthLimitExceeded",
     "ExpiredToken",
     "ExpiredTokenException",
+    "KMS.ThrottlingException",
     "KmsThrottled",
     "OverLimit",
     "PriorRequestNotComplete",

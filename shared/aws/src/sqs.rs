@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use portcullis_pii::{DeadLetter, DeadLetterError, DeadLetters};
 use portcullis_webhook::{ItemQueue, Lane, Outgoing, QueueError, SendFailure};
 
-use crate::failure::{Call, Failure, classify};
+use crate::failure::{Call, Failure, classify, may_pass};
 
 /// [`ItemQueue`] over a FIFO queue per lane.
 #[derive(Debug, Clone)]
@@ -137,7 +137,10 @@ fn failures(sent: usize, answer: &SendMessageBatchOutput) -> Vec<SendFailure> {
                     "entry refused"
                 );
             }
-            SendFailure { index: i, retryable: !fault.is_some_and(|f| f.sender_fault()) }
+            SendFailure {
+                index: i,
+                retryable: !fault.is_some_and(|f| f.sender_fault() && !may_pass(f.code())),
+            }
         })
         .collect()
 }
@@ -191,6 +194,24 @@ mod tests {
                 .unwrap();
             let got: Vec<_> = failures(3, &answer).iter().map(|f| (f.index, f.retryable)).collect();
             assert_eq!(got, expected, "{label}");
+        }
+    }
+
+    #[test]
+    fn what_throttles_the_key_may_be_retried_though_sqs_blames_the_sender() {
+        for (code, retryable) in [("KMS.ThrottlingException", true), ("KMS.DisabledException", false)] {
+            let entry =
+                BatchResultErrorEntry::builder().id("0").code(code).sender_fault(true).build().unwrap();
+            let answer = SendMessageBatchOutput::builder()
+                .set_successful(Some(vec![]))
+                .set_failed(Some(vec![entry]))
+                .build()
+                .unwrap();
+            assert_eq!(
+                failures(1, &answer).iter().map(|f| f.retryable).collect::<Vec<_>>(),
+                [retryable],
+                "{code}"
+            );
         }
     }
 
