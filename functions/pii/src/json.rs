@@ -152,7 +152,7 @@ mod tests {
             let json = format!("{{\"a\":[{},\"{escapes}\"]}}", serde_json::to_string(&text).unwrap());
             let value = value_of(&json).unwrap();
             prop_assert_eq!(&value["a"][0], &Value::String(text.clone()));
-            prop_assert_eq!(texts(&json), [&*"a", &*text, value["a"][1].as_str().unwrap()]);
+            prop_assert_eq!(texts(&json), ["a", text.as_str(), value["a"][1].as_str().unwrap()]);
             prop_assert!(embeddable(&json).is_some());
         }
     }
