@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use common::{Home, find_in_files, item, record, root};
 use portcullis_local::{OpenError, Received, RootKey, Store, StoreError, StoreOptions};
-use portcullis_pii::{DeadLetter, DeadLetters, KeyStore, PageRequest, PutOutcome, Records};
+use portcullis_pii::{
+    DeadLetter, DeadLetters, KeyStore, ObjectError, PageRequest, PutOutcome, RecordObjects, Records,
+};
 use portcullis_token::{KeyRingStore, RevocationStore};
 use portcullis_webhook::{ClaimCheck, ClaimCheckError, ItemQueue, Lane, Outgoing, QueueError, SendFailure};
 use redb::ReadableTable;
@@ -216,6 +218,23 @@ async fn a_claim_check_is_kept_for_its_retention() {
     assert_eq!(store.get("a", 9).await, Ok(b"first".to_vec()), "it was put again");
     home.clock.advance(13 * day);
     assert_eq!(store.get("a", 9).await, Err(ClaimCheckError::NotFound));
+}
+
+#[tokio::test]
+async fn an_object_of_a_record_is_kept_for_the_days_that_it_is_put_for() {
+    let home = Home::new();
+    let store = home.open();
+    let day = 24 * 60 * 60 * 1_000;
+    let week = store.put_object("ab", b"sealed", 7).await.unwrap();
+    let month = store.put_object("cd", b"sealed", 30).await.unwrap();
+    home.clock.advance(7 * day - 1_000);
+    assert_eq!(store.object(&week, 9).await, Ok(b"sealed".to_vec()));
+    home.clock.advance(1_000);
+    barrier(&store).await;
+    assert_eq!(store.object(&week, 9).await, Err(ObjectError::NotFound));
+    assert_eq!(store.object(&month, 9).await, Ok(b"sealed".to_vec()), "longer than a claim");
+    home.clock.advance(23 * day);
+    assert_eq!(store.object(&month, 9).await, Err(ObjectError::NotFound));
 }
 
 /// The searched words stand for what the stack stores: phone numbers, message ids, texts.
