@@ -187,7 +187,7 @@ impl<P: Ports> Judge<P> {
         Ok(Who {
             principal: identity.id.clone(),
             roles: vec![identity.role.clone()],
-            scopes: identity.scope().narrowed_to(&key.scopes),
+            scopes: self.known(identity.scope().narrowed_to(&key.scopes)),
             client: Some(identity.id.clone()),
             jti: None,
             expires_at: key.expires_at,

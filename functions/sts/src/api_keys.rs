@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::context::Context;
+use crate::issue::APPROVAL_ONLY;
 use crate::refusal::Refusal;
 use crate::{Ports, bearer, limits, request};
 
@@ -186,7 +187,8 @@ fn new_key<P: Ports>(
     let owner = owner.ok_or(Refusal::InvalidRequest("owner is not an identity"))?;
     let scopes = Scope::parse(&order.scopes).map_err(|_| Refusal::InvalidScope)?;
     let role = owner.scope();
-    if scopes.is_empty() || !scopes.iter().all(|scope| role.contains(scope)) {
+    // Whoever may execute what was approved has an approval's token for it, and no other credential does it.
+    if scopes.is_empty() || !scopes.iter().all(|scope| role.contains(scope) && scope != APPROVAL_ONLY) {
         return Err(Refusal::InvalidScope);
     }
     let is_tier = (1..=MAX_TIER).contains(&order.tier.len())

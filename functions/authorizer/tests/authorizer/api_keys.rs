@@ -55,6 +55,17 @@ async fn a_key_stands_for_its_owner_within_its_own_scopes() {
 }
 
 #[tokio::test]
+async fn a_key_gives_no_scope_that_takes_an_approval() {
+    let world = world(ApiKeyMode::Alternative);
+    let scopes = Scope::parse("read:approvals execute:external").unwrap();
+    store(&world, "abcdefgh", "svc.actuator", |key| key.scopes = scopes).await;
+    let key = text("abcdefgh");
+    let verdict = world.judge(&request("GET", "/conversations/0f1e", &[("X-Portcullis-Key", &key)])).await;
+    let (Verdict::Allow(grant) | Verdict::Forbidden(grant)) = verdict else { panic!("{verdict:?}") };
+    assert!(grant.context.iter().all(|(_, value)| !value.contains("execute:external")), "{grant:?}");
+}
+
+#[tokio::test]
 async fn a_key_with_a_token_narrows_and_must_be_its_own() {
     let world = world(ApiKeyMode::Alternative);
     store(&world, "abcdefgh", "svc.memory", |_| {}).await;

@@ -172,6 +172,11 @@ async fn orders_that_cannot_be_meant_make_no_key() {
     for (label, order, error) in [
         ("nobody's", with("owner", json!("svc.nobody")), "invalid_request"),
         ("more than its owner may", with("scopes", json!("read:conversations decrypt:pii")), "invalid_scope"),
+        (
+            "what takes an approval",
+            json!({"owner": "svc.actuator", "scopes": "read:approvals execute:external"}),
+            "invalid_scope",
+        ),
         ("for nothing", with("scopes", json!("")), "invalid_scope"),
         ("malformed scopes", with("scopes", json!("a  b")), "invalid_scope"),
         ("for ever", with("expires_in_days", json!(366)), "invalid_request"),
