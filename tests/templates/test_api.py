@@ -1,6 +1,7 @@
 """The API: its routes are those of config/access/routes.yml, and what it says itself leaks nothing."""
 
 import hashlib
+import itertools
 import json
 import re
 
@@ -21,10 +22,10 @@ def body(**parameters):
     return api(**parameters).properties("Api")["Body"]
 
 
-def operations():
+def operations(**parameters):
     return {
         (method.upper(), path): operation
-        for path, item in body()["paths"].items()
+        for path, item in body(**parameters)["paths"].items()
         for method, operation in item.items()
         if method in METHODS
     }
@@ -81,12 +82,54 @@ def test_the_gateway_may_call_each_function_on_its_routes_and_no_other():
     assert all(p["Properties"]["Principal"] == "apigateway.amazonaws.com" for p in permissions if "SourceArn" in p["Properties"] and "execute-api" in p["Properties"]["SourceArn"])
 
 
-def test_the_deployment_is_named_after_the_body():
+# Parameters that change what is deployed, and what they add to the deployment's name.
+DEPLOYED = {
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-disable-default-endpoint.html
+    "Domain": {"DomainName": "api.example.com", "CertificateArn": "arn:c"},
+    "Cache": {"AuthorizerCacheSeconds": 60},
+    "Quota": {"QuotaPerDay": 100},
+}
+
+
+def test_the_deployment_is_named_after_the_body_and_what_parameters_make_of_it():
     text = (ROOT / "infra/api.yaml").read_text()
     start, end = text.index("      Body:\n"), text.index("\n  # CloudFormation deploys an API again")
     digest = hashlib.sha256(text[start:end].encode()).hexdigest()[:8]
-    assert f"  Deployment{digest}:" in text, f"the body changed: name the deployment Deployment{digest}"
-    assert api().properties("Stage")["DeploymentId"] == f"<Deployment{digest}>"
+    names = set(re.findall(r"  Deployment([0-9a-f]{8})[A-Z]*[a-zA-Z]*:", text))
+    assert names == {digest}, f"the body changed: name the deployments Deployment{digest}…"
+    for chosen in itertools.chain.from_iterable(itertools.combinations(DEPLOYED, n) for n in range(len(DEPLOYED) + 1)):
+        changed = api(**{name: value for switch in chosen for name, value in DEPLOYED[switch].items()})
+        name = f"Deployment{digest}{''.join(chosen)}"
+        # Alone: one that stood before and after would be the snapshot of before.
+        assert list(changed.of_type("AWS::ApiGateway::Deployment")) == [name], chosen
+        assert changed.properties("Stage")["DeploymentId"] == f"<{name}>", chosen
+
+
+def test_every_parameter_that_the_deployed_api_depends_on_is_in_the_deployments_name():
+    """Names of functions derive from Name, which makes another stack; what else the body or the closed address says must not."""
+    source = load("infra/api.yaml")
+
+    def named(value):
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if key == "Ref":
+                    yield inner
+                elif key == "Fn::If":
+                    yield from named(source["Conditions"][inner[0]])
+                elif key == "Condition":
+                    yield from named(source["Conditions"][inner])
+                elif key == "Fn::Sub":
+                    yield from re.findall(r"\$\{(\w+)\}", inner)
+                yield from named(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from named(inner)
+
+    properties = source["Resources"]["Api"]["Properties"]
+    asked = set(named([properties["Body"], properties["DisableExecuteApiEndpoint"]])) & set(source["Parameters"])
+    fixed = {name for name in asked if name == "Name" or name.endswith("FunctionArn")}
+    assert asked - fixed == {"AuthorizerCacheSeconds", "DomainName", "QuotaPerDay"}
+    assert {next(iter(parameters)) for parameters in DEPLOYED.values()} == asked - fixed
 
 
 @pytest.mark.parametrize(
@@ -98,6 +141,9 @@ def test_the_deployment_is_named_after_the_body():
         ("MISSING_AUTHENTICATION_TOKEN", 404, None),
         ("REQUEST_TOO_LARGE", 413, None),
         ("THROTTLED", 429, "Retry-After"),
+        ("QUOTA_EXCEEDED", 429, "Retry-After"),
+        # No caller shows one: the authorizer has not told it yet.
+        ("INVALID_API_KEY", 503, "Retry-After"),
         # What the authorizer answers to a caller over its rate (RATE_ANSWER=error).
         ("AUTHORIZER_FAILURE", 429, "Retry-After"),
         ("INTEGRATION_TIMEOUT", 504, "Retry-After"),
@@ -143,10 +189,54 @@ def test_the_stage_throttles_logs_and_keeps_bodies_out_of_the_log():
         assert leak not in stage["AccessLogSetting"]["Format"]
 
 
-def test_no_usage_plan_promises_a_limit_that_the_gateway_does_not_hold():
-    """A plan counts on methods alone that demand one of the gateway's own keys, of every caller: ours show tokens."""
-    assert not Stack().types.keys() & {"AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::ApiKey", "AWS::ApiGateway::UsagePlanKey"}
-    assert "apiKeyRequired" not in json.dumps(body()) and "x-amazon-apigateway-api-key-source" not in body()
+PLAN = {"AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::ApiKey", "AWS::ApiGateway::UsagePlanKey"}
+
+
+def test_without_a_quota_nothing_asks_for_a_key():
+    for nothing in ({}, {"QuotaPerDay": 0}):
+        stack = Stack(**nothing)
+        assert not stack.types.keys() & PLAN
+        without = body(**nothing)
+        assert without["x-amazon-apigateway-api-key-source"] == "HEADER", "the gateway's default"
+        assert list(without["components"]["securitySchemes"]) == ["Authorizer"]
+        assert "ApiKey" not in json.dumps(without["paths"]) and "x-api-key" not in json.dumps(without)
+        assert "USAGE_KEY" not in stack.root.properties("AuthorizerFunction")["Environment"]["Variables"]
+
+
+def test_a_quota_counts_every_route_that_asks_for_a_credential_and_no_public_one():
+    with_quota = body(QuotaPerDay=100)
+    # From the header each caller would choose what it counts on.
+    assert with_quota["x-amazon-apigateway-api-key-source"] == "AUTHORIZER"
+    assert with_quota["components"]["securitySchemes"]["ApiKey"] == {"type": "apiKey", "name": "x-api-key", "in": "header"}
+    before, counted = operations(), operations(QuotaPerDay=100)
+    for route in routes():
+        security = counted[route["method"], route["path"]]["security"]
+        assert security == ([] if route.get("public") else [{"Authorizer": []}, {"ApiKey": []}]), route
+    # And nothing else changes.
+    strip = lambda all: {name: {k: v for k, v in one.items() if k != "security"} for name, one in all.items()}  # noqa: E731
+    assert strip(before) == strip(counted)
+
+
+def test_the_usage_plan_holds_the_rate_and_the_quota_on_the_stage():
+    changed = api(QuotaPerDay=100, ThrottleRate=7, ThrottleBurst=9)
+    ((plan, resource),) = changed.of_type("AWS::ApiGateway::UsagePlan").items()
+    assert resource["Properties"]["Quota"] == {"Limit": 100, "Period": "DAY"}
+    assert resource["Properties"]["Throttle"] == {"RateLimit": 7, "BurstLimit": 9}
+    # By reference: the plan goes before the stage that it is of does.
+    assert resource["Properties"]["ApiStages"] == [{"ApiId": "<Api>", "Stage": "<Stage>"}]
+    ((key, _),) = changed.of_type("AWS::ApiGateway::ApiKey").items()
+    (joint,) = changed.of_type("AWS::ApiGateway::UsagePlanKey").values()
+    assert joint["Properties"] == {"KeyId": f"<{key}>", "KeyType": "API_KEY", "UsagePlanId": f"<{plan}>"}
+
+
+@pytest.mark.parametrize("name", ["abc", "portcullis", "p" * 20])
+def test_the_authorizer_tells_the_key_that_the_plan_counts_on(name):
+    stack = Stack(Name=name, QuotaPerDay=1)
+    (key,) = stack.children["Api"].of_type("AWS::ApiGateway::ApiKey").values()
+    told = stack.root.properties("AuthorizerFunction")["Environment"]["Variables"]["USAGE_KEY"]
+    assert key["Properties"]["Value"] == told and key["Properties"]["Enabled"] is True
+    # As functions/authorizer/src/parts.rs reads it. Keys are known by their values in an account and region.
+    assert re.fullmatch(r"[A-Za-z0-9._-]{20,128}", told) and told.startswith(name)
 
 
 def test_what_the_gateway_logs_goes_to_groups_that_are_there_before_and_end():

@@ -83,6 +83,9 @@ CASES = {
         "AWS::IAM::Role": 1, "AWS::Logs::LogGroup": 1, "AWS::CloudFormation::Stack": 1,
     }),
     "ManageAccountLogging": ({"ManageAccountLogging": "true"}, {"AWS::ApiGateway::Account": 1, "AWS::IAM::Role": 1}),
+    "QuotaPerDay": ({"QuotaPerDay": 1_000_000}, {
+        "AWS::ApiGateway::ApiKey": 1, "AWS::ApiGateway::UsagePlan": 1, "AWS::ApiGateway::UsagePlanKey": 1,
+    }),
     "AlertEmail": ({"AlertEmail": "a@example.com"}, {"AWS::SNS::Subscription": 1}),
     "DomainName": (DOMAIN, {"AWS::ApiGateway::DomainName": 1, "AWS::ApiGateway::BasePathMapping": 1}),
     "HostedZoneId": ({**DOMAIN, "HostedZoneId": "Z1"}, {

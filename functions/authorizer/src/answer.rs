@@ -7,7 +7,7 @@ use portcullis_lambda::Failure;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::{Grant, RateAnswer, Verdict};
+use crate::{AuthorizerSettings, Grant, RateAnswer, UsageKey, Verdict};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,6 +16,8 @@ struct Answer<'a> {
     policy_document: PolicyDocument,
     #[serde(serialize_with = "map")]
     context: &'a [(&'static str, String)],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage_identifier_key: Option<&'a str>,
 }
 
 /// The answer to a verdict.
@@ -26,29 +28,41 @@ pub(crate) fn of(
     verdict: &Verdict,
     arn: &MethodArn<'_>,
     guard: &RouteGuard,
-    rate: RateAnswer,
+    settings: &AuthorizerSettings,
 ) -> Result<Vec<u8>, Failure> {
+    let usage_identifier_key = settings.usage_key.as_ref().map(UsageKey::as_str);
     match verdict {
-        Verdict::Allow(grant) | Verdict::Forbidden(grant) => of_grant(grant, arn, guard),
+        Verdict::Allow(grant) | Verdict::Forbidden(grant) => {
+            of_grant(grant, arn, guard, usage_identifier_key)
+        }
         Verdict::Unauthorized => Err(UNAUTHORIZED),
-        Verdict::TooManyRequests { .. } if rate == RateAnswer::Error => Err(TOO_MANY_REQUESTS),
+        Verdict::TooManyRequests { .. } if settings.rate_answer == RateAnswer::Error => {
+            Err(TOO_MANY_REQUESTS)
+        }
         Verdict::TooManyRequests { retry_after } => to_json(&Answer {
             principal_id: "anonymous",
             policy_document: PolicyDocument::deny_all(arn),
             context: &[("reason", "too-many-requests".to_owned()), ("retryAfter", retry_after.to_string())],
+            usage_identifier_key,
         }),
         Verdict::Unavailable => Err(UNAVAILABLE),
     }
 }
 
 /// The same for whatever route was asked for, so that it is right for all of them.
-fn of_grant(grant: &Grant, arn: &MethodArn<'_>, guard: &RouteGuard) -> Result<Vec<u8>, Failure> {
+fn of_grant(
+    grant: &Grant,
+    arn: &MethodArn<'_>,
+    guard: &RouteGuard,
+    usage_identifier_key: Option<&str>,
+) -> Result<Vec<u8>, Failure> {
     let routes = guard.allowed(&grant.as_principal());
     let policy_document = PolicyDocument::allow(arn, routes).map_err(|_| {
         tracing::error!("policy document is over the size that the gateway takes");
         UNAVAILABLE
     })?;
-    to_json(&Answer { principal_id: &grant.principal, policy_document, context: &grant.context })
+    let (principal_id, context) = (grant.principal.as_str(), grant.context.as_slice());
+    to_json(&Answer { principal_id, policy_document, context, usage_identifier_key })
 }
 
 fn to_json(answer: &Answer<'_>) -> Result<Vec<u8>, Failure> {

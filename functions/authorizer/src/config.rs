@@ -6,7 +6,9 @@ use portcullis_access::{Identities, Rates, Roles};
 use portcullis_lambda::{AuditConfig, LimitsConfig, Settings, SettingsError};
 use portcullis_token::Algorithm;
 
-use crate::{ApiKeyMode, AuthorizerSettings, GrantRecords, IssuerSettings, Issuers, MtlsMode, RateAnswer};
+use crate::{
+    ApiKeyMode, AuthorizerSettings, GrantRecords, IssuerSettings, Issuers, MtlsMode, RateAnswer, UsageKey,
+};
 
 /// The settings of the authorizer.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ pub struct Config {
     pub rates: Rates,
     /// `API_KEYS`, `API_KEY_HEADER`, `MTLS_MODE`, `VIEWER_ADDRESS_HEADER`, `PUBLIC_URL`, `DPOP_MAX_AGE_SECONDS`,
     /// `AUDIT_GRANTS`, `RATE_ANSWER`, `ANSWERS_ARE_KEPT` (`true` where the gateway's time to live is not 0; `false` where
-    /// absent; not with `API_KEYS` or `MTLS_MODE`).
+    /// absent; not with `API_KEYS` or `MTLS_MODE`), `USAGE_KEY` ([`UsageKey`]; only where the gateway has a usage plan).
     pub authorizer: AuthorizerSettings,
     /// `LOG_LEVEL`: a `tracing` filter; `info` where absent.
     pub log_level: String,
@@ -104,6 +106,7 @@ fn authorizer<L: Fn(&str) -> Option<String>>(s: &mut Settings<L>) -> AuthorizerS
         grants: word(s, "AUDIT_GRANTS", GrantRecords::parse),
         rate_answer: word(s, "RATE_ANSWER", RateAnswer::parse),
         answers_are_kept: s.parsed("ANSWERS_ARE_KEPT", defaults.answers_are_kept, |_| true),
+        usage_key: word(s, "USAGE_KEY", |text| UsageKey::parse(text).map(Some)),
     };
     let token_alone = settings.api_keys == ApiKeyMode::Off && settings.mtls == MtlsMode::Off;
     if settings.answers_are_kept && !token_alone {
@@ -288,6 +291,10 @@ mod tests {
             ("JWKS", "{"),
             ("PUBLIC_URL", "http://api.example"),
             ("ANSWERS_ARE_KEPT", "300"),
+            ("USAGE_KEY", "nineteen-characters"),
+            ("USAGE_KEY", "quota of all the callers"),
+            ("USAGE_KEY", "quota-of-all-the-callers!"),
+            ("USAGE_KEY", "quota-of-all-the-cällers"),
         ] {
             let error = with(name, value).unwrap_err();
             assert!(error.to_string().contains(name), "{name}={value}: {error}");
@@ -337,6 +344,12 @@ mod tests {
     #[test]
     fn settings_are_taken_over() {
         assert_eq!(with("MTLS_MODE", "strict").unwrap().authorizer.mtls, MtlsMode::Strict);
+        for key in ["twenty-characters-20", "a.B_c-0123456789abcdefghi"] {
+            assert_eq!(with("USAGE_KEY", key).unwrap().authorizer.usage_key.unwrap().as_str(), key);
+        }
+        let longest = "k".repeat(128);
+        assert_eq!(UsageKey::parse(&longest).unwrap().as_str(), longest);
+        assert_eq!(UsageKey::parse(&"k".repeat(129)), None);
         assert_eq!(with("RATE_ANSWER", "deny").unwrap().authorizer.rate_answer, RateAnswer::Deny);
         assert_eq!(with("AUDIT_GRANTS", "every").unwrap().authorizer.grants, GrantRecords::Every);
         let allow = OnStoreFailure::Allow { containers: 10 };

@@ -41,7 +41,7 @@ impl<P: Ports> Handler for AuthorizerFunction<P> {
         let Some(arn) = event.arn() else { return Err(NOT_OURS) };
         let settings = &self.0.parts.settings;
         let verdict = self.judge(&event.request(&arn, settings.public_url.as_deref())).await;
-        answer::of(&verdict, &arn, &self.0.parts.guard, settings.rate_answer)
+        answer::of(&verdict, &arn, &self.0.parts.guard, settings)
     }
 }
 

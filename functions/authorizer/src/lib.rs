@@ -49,6 +49,6 @@ pub use certificate::MtlsMode;
 pub use event::{AuthorizerEvent, NotAnAuthorizerEvent};
 pub use handler::AuthorizerFunction;
 pub use issuers::{IssuerSettings, Issuers, IssuersError, KeySource, OwnKeys};
-pub use parts::{AuthorizerSettings, GrantRecords, Parts, Ports, RateAnswer};
+pub use parts::{AuthorizerSettings, GrantRecords, Parts, Ports, RateAnswer, UsageKey};
 pub use request::{Certificate, Request};
 pub use verdict::{Grant, Verdict};

@@ -81,6 +81,8 @@ pub struct AuthorizerSettings {
     pub rate_answer: RateAnswer,
     /// Whether the gateway keeps answers (see [`crate`]): then no token is taken that is bound to a key or a certificate.
     pub answers_are_kept: bool,
+    /// What the gateway counts requests on, where it has a usage plan.
+    pub usage_key: Option<UsageKey>,
 }
 
 impl Default for AuthorizerSettings {
@@ -95,7 +97,28 @@ impl Default for AuthorizerSettings {
             grants: GrantRecords::Once,
             rate_answer: RateAnswer::Error,
             answers_are_kept: false,
+            usage_key: None,
         }
+    }
+}
+
+/// The value of the gateway's API key that the requests of all callers count on, told as `usageIdentifierKey` with every
+/// policy. No secret: a gateway that asks the authorizer for it (`x-amazon-apigateway-api-key-source`) takes it from nobody
+/// else. <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-api-key-source.html>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageKey(String);
+
+impl UsageKey {
+    /// Reads the setting `USAGE_KEY`: letters, digits, `.`, `_` and `-`, of them 20 to 128, which are the gateway's bounds.
+    /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-key-file-format.html>
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        ((20..=128).contains(&text.len()) && text.bytes().all(plain)).then(|| Self(text.to_owned()))
+    }
+
+    /// As the gateway knows it.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -1,7 +1,9 @@
 //! What API Gateway is told, and what it makes of that for this request and those after it.
 
-use authorizer_function::{RateAnswer, Verdict};
+use authorizer_function::{RateAnswer, UsageKey, Verdict};
 use portcullis_access::{Identities, Routes};
+use portcullis_base::Timestamp;
+use portcullis_lambda::{Handler, Invocation};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -181,4 +183,66 @@ async fn unknown_routes_and_public_ones_are_nobody_s_by_a_token() {
         world.function.is_public("GET", "/sts/jwks") && !world.function.is_public("POST", "/pii/decrypt")
     );
     assert!(!world.function.is_public("GET", "/nowhere"));
+}
+
+/// The answer as the gateway reads it.
+async fn text_of(world: &World, event: &Value) -> String {
+    let invocation = Invocation { request_id: "i-1".to_owned(), deadline: Timestamp::MAX };
+    String::from_utf8(world.function.handle(event.to_string().as_bytes(), &invocation).await.unwrap())
+        .unwrap()
+}
+
+/// Denied, forbidden or allowed: the gateway looks for what to count on in whatever policy it is told.
+#[tokio::test]
+async fn the_key_of_the_usage_plan_is_in_every_policy_and_only_where_there_is_a_plan() {
+    let once = portcullis_access::Rates::parse(
+        "version: 1\naddress: 1/m burst 1\nprincipal: 1/s\ntiers: {a: 1/s}\n",
+    )
+    .unwrap();
+    let world = |key: Option<&str>| {
+        let (usage_key, rates) = (key.map(|key| UsageKey::parse(key).unwrap()), once.clone());
+        World::with(|s| {
+            s.settings.usage_key = usage_key;
+            s.settings.rate_answer = RateAnswer::Deny;
+            s.rates = rates;
+        })
+    };
+    let (without, with) = (world(None), world(Some("portcullis-quota-of-all-callers")));
+    let requests = [
+        ("allowed", event("GET", "/conversations/0f1e", &token_of("svc.memory"))),
+        ("denied", event("GET", "/conversations/0f1e", &token_of("svc.memory"))),
+    ];
+    for (what, event) in &requests {
+        let (before, after) = (text_of(&without, event).await, text_of(&with, event).await);
+        let expected = before.strip_suffix('}').unwrap().to_owned()
+            + r#","usageIdentifierKey":"portcullis-quota-of-all-callers"}"#;
+        assert_eq!(after, expected, "{what}");
+    }
+    let (without, with) = (world(None), world(Some("portcullis-quota-of-all-callers")));
+    let forbidden = event("POST", "/sts/rotate-keys", &token_of("svc.bff"));
+    assert!(!text_of(&without, &forbidden).await.contains("usage"));
+    let answer = with.answer(&forbidden).await.unwrap();
+    assert_eq!(answer["usageIdentifierKey"], "portcullis-quota-of-all-callers");
+    assert!(!gateway_allows(&answer, "POST", "/sts/rotate-keys"));
+}
+
+#[tokio::test]
+async fn without_a_plan_the_answer_is_principal_policy_and_context() {
+    let world = World::with(|s| {
+        s.settings.rate_answer = RateAnswer::Deny;
+        s.rates = portcullis_access::Rates::parse(
+            "version: 1\naddress: 1/m burst 1\nprincipal: 1/s\ntiers: {a: 1/s}\n",
+        )
+        .unwrap();
+    });
+    let event = event("GET", "/conversations/0f1e", &token_of("svc.memory"));
+    world.answer(&event).await.unwrap();
+    let denial = [
+        r#"{"principalId":"anonymous","policyDocument":{"Version":"2012-10-17","#,
+        r#""Statement":[{"Action":"execute-api:Invoke","Effect":"Deny","Resource":[""#,
+        STAGE,
+        r#"/*"]}]},"context":{"reason":"too-many-requests","retryAfter":"60"}}"#,
+    ]
+    .concat();
+    assert_eq!(text_of(&world, &event).await, denial);
 }
