@@ -204,7 +204,7 @@ mod tests {
         let (numbers, maps) = (2 * 21, 2 * 3);
         assert!(ATTRIBUTES >= names + numbers + maps);
         // object, bytes, sha256: names, a number, the map, and an element each.
-        assert!(OUTSIDE >= 6 + 5 + 6 + 21 + 3 + 3 + ELEMENT);
-        assert!(2 * MAX_RECORD_BYTES + 4_096 <= 400 * 1_024, "item and index entry together");
+        const { assert!(OUTSIDE >= 6 + 5 + 6 + 21 + 3 + 3 + ELEMENT) };
+        const { assert!(2 * MAX_RECORD_BYTES + 4_096 <= 400 * 1_024, "item and index entry together") };
     }
 }
