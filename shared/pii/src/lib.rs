@@ -21,6 +21,6 @@ pub use keys::{KeyError, KeyStore, KeyWrapper, Purpose, StoredBranchKey, StoredS
 pub use mask::{mask, mask_all};
 pub use phone::{Phone, PhoneError};
 pub use record::{
-    MAX_RECORD_BYTES, ObjectError, Outside, Page, PageRequest, PutOutcome, RecordError, RecordObjects, Records,
-    StoredRecord,
+    MAX_RECORD_BYTES, ObjectError, Outside, Page, PageRequest, PutOutcome, RecordError, RecordObjects,
+    Records, StoredRecord,
 };

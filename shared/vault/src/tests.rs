@@ -82,7 +82,8 @@ fn with_role(server: &Server, clock: &Arc<ManualClock>) -> VaultSecrets<Arc<Manu
 }
 
 fn version(version: u64, value: &str) -> String {
-    let metadata = format!(r#"{{"version":{version},"created_time":"2026-11-0{version}T10:00:00.123456789Z"}}"#);
+    let metadata =
+        format!(r#"{{"version":{version},"created_time":"2026-11-0{version}T10:00:00.123456789Z"}}"#);
     format!(r#"{{"data":{{"data":{{"value":"{value}"}},"metadata":{metadata}}}}}"#)
 }
 

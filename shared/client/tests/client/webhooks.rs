@@ -30,7 +30,11 @@ impl SecretSource for Vault {
         assert_eq!(name, "portcullis/notifications");
         self.1.next();
         let (current, previous) = self.0?;
-        Ok(SecretVersions { current: current.into(), previous: previous.map(SecretString::from), since: None })
+        Ok(SecretVersions {
+            current: current.into(),
+            previous: previous.map(SecretString::from),
+            since: None,
+        })
     }
 }
 
