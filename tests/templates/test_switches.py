@@ -32,12 +32,12 @@ CASES = {
     }),
     "CloudFront": (EDGE, {
         "AWS::CloudFront::Distribution": 1, "AWS::CloudFront::Function": 1, "AWS::CloudFront::ResponseHeadersPolicy": 1, "AWS::WAFv2::WebACL": 2,
-        "AWS::WAFv2::IPSet": 4, "AWS::WAFv2::WebACLAssociation": 1, "AWS::WAFv2::LoggingConfiguration": 2, "AWS::Logs::MetricFilter": 1,
+        "AWS::WAFv2::IPSet": 2, "AWS::WAFv2::WebACLAssociation": 1, "AWS::WAFv2::LoggingConfiguration": 2, "AWS::Logs::MetricFilter": 1,
         "AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1, "AWS::Logs::LogGroup": 2, "AWS::CloudFormation::Stack": 3,
     }),
     "ShieldAdvanced": ({**EDGE, "ShieldAdvanced": "true"}, {
         "AWS::Shield::Protection": 1, "AWS::CloudFront::Distribution": 1, "AWS::CloudFront::Function": 1, "AWS::CloudFront::ResponseHeadersPolicy": 1,
-        "AWS::WAFv2::WebACL": 2, "AWS::WAFv2::IPSet": 4, "AWS::WAFv2::WebACLAssociation": 1,
+        "AWS::WAFv2::WebACL": 2, "AWS::WAFv2::IPSet": 2, "AWS::WAFv2::WebACLAssociation": 1,
         "AWS::WAFv2::LoggingConfiguration": 2, "AWS::Logs::MetricFilter": 1, "AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1,
         "AWS::Logs::LogGroup": 2, "AWS::CloudFormation::Stack": 3,
     }),

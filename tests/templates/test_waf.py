@@ -176,6 +176,18 @@ def test_the_log_is_where_waf_writes_and_no_two_are_the_same():
     assert "LoggingFilter" not in children["EdgeFirewall"].properties("Logging")
 
 
+EDGE = {"CloudFront": "true", "EdgeDomainName": "a.example", "EdgeCertificateArn": "c"}
+
+
+@pytest.mark.parametrize("parameters", [{}, EDGE, {"EdgeDomainName": "a.example"}], ids=["stage", "edge", "elsewhere"])
+def test_every_list_of_addresses_is_read_by_a_rule_beside_it(parameters):
+    """An address in any other list is blocked by nobody, and whoever put it there is not told."""
+    for logical, child in Stack(**parameters).children.items():
+        if child.of_type("AWS::WAFv2::WebACL"):
+            rules = str(child.properties("WebAcl")["Rules"])
+            assert all(f"<{each}.Arn>" in rules for each in child.of_type("AWS::WAFv2::IPSet")), logical
+
+
 def test_the_evaluator_itself():
     """What a wrong evaluator would let pass: Allow ends, Count does not, priorities order."""
     block = {"Name": "b", "Priority": 2, "Action": {"Block": {}}, "Statement": {"GeoMatchStatement": {"CountryCodes": ["ES"]}}}
