@@ -30,7 +30,7 @@ LAMBDAS := webhook pii sts authorizer rotation cloudtrail-responder guardduty-re
 # What `make lambda` and `make deploy` build with: cargo-lambda links by the zig that comes with it, for the glibc of Lambda.
 export CARGO_ZIGBUILD_ZIG_PATH ?= $(PORTCULLIS_TOOLS)/sam/bin/python-zig
 PROFILE ?= dev
-# What the functions are built for; say the same in the parameter `Architecture` of samconfig.toml.
+# What the functions are built for; the parameter `Architecture` in samconfig.toml says the same, or `make deploy` refuses.
 ARCHITECTURE ?= x86_64
 
 ##@ Use
@@ -109,14 +109,16 @@ bootstraps:
 	cargo build --locked --workspace $(addprefix --bin ,$(LAMBDAS)) --bin portcullis
 
 ##@ Templates
-.PHONY: templates build deploy deploy-local e2e
+.PHONY: templates build architecture deploy deploy-local e2e
 templates: ## Unit tests of the templates and every scanner over them
 	@scripts/tools infra sam cfn-guard
 	@scripts/check-templates
 # SAM builds one function after the other: here all are built at once before, and it finds them.
 build: lambda ## Build what is deployed: the templates and every function, in .aws-sam (`sam build`)
 	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
-deploy: build ## Deploy to the AWS account of your credentials; PROFILE=prod for the full stack
+architecture:
+	@python3 scripts/check-architecture $(PROFILE) $(ARCHITECTURE)
+deploy: architecture build ## Deploy to the AWS account of your credentials; PROFILE=prod for the full stack
 	sam deploy --config-env $(PROFILE)
 deploy-local: bootstraps ## Deploy the template to an emulator on this machine and print the URL
 	@scripts/tools infra sam ministack

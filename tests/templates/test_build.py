@@ -34,6 +34,28 @@ def test_sam_builds_each_function_from_the_workspace():
             assert resource["Metadata"]["BuildMethod"] == "rust-cargolambda" and resource["Properties"]["CodeUri"] == ".", logical
 
 
+@pytest.mark.parametrize(
+    ("overrides", "built", "refused"),
+    [
+        (["Protect=true"], "x86_64", False),
+        (["Protect=true"], "arm64", True),
+        (["Architecture=arm64", "UserIssuers=- {name: a=b}"], "arm64", False),
+        (["Architecture=arm64"], "x86_64", True),
+    ],
+)
+def test_functions_are_deployed_for_the_processor_that_they_are_built_for(tmp_path, overrides, built, refused):
+    config, script = tmp_path / "samconfig.toml", ROOT / "scripts/check-architecture"
+    config.write_text(f"[prod.deploy.parameters]\nparameter_overrides = {overrides!r}\n")
+    done = subprocess.run([sys.executable, script, "prod", built, config], capture_output=True, text=True)
+    assert (done.returncode != 0) is refused and ("Architecture=" in done.stderr) is refused, done.stderr
+
+
+def test_the_processor_is_checked_before_anything_is_built_or_deployed():
+    for profile in ("default", "dev", "prod"):
+        subprocess.run([sys.executable, ROOT / "scripts/check-architecture", profile, "x86_64"], check=True)
+    assert re.search(r"^deploy: architecture build\b", MAKEFILE, re.MULTILINE)
+
+
 @pytest.mark.parametrize(("megabytes", "status"), [(0.1, 0), (40, 1), (None, 1)])
 def test_a_function_over_its_budget_or_missing_fails(tmp_path, megabytes, status):
     for name in functions():
