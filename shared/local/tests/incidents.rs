@@ -165,7 +165,7 @@ async fn tampered_rows_are_refused_and_the_rest_works_on() {
     txn.commit().unwrap();
     drop(db);
     let store = home.open();
-    let corrupt = || PortError::Refused("the store holds a row that was tampered with".into());
+    let corrupt = || PortError::Unreadable;
     assert_eq!(store.load(&one.id).await, Err(corrupt()));
     assert_eq!(store.create(&one).await, Err(corrupt()));
     assert_eq!(store.save(&one, 0).await, Err(corrupt()));
