@@ -398,6 +398,15 @@ def test_samconfig_names_parameters_that_exist():
         Stack(**values)
 
 
+def test_operations_takes_down_what_it_says_to_deploy_beside_the_stack():
+    before, tear_down = (ROOT / "docs/OPERATIONS.md").read_text().split("## Tear down", 1)
+    beside = set(re.findall(r"cloudformation deploy .*--stack-name ([a-z-]+)", before))
+    assert beside == {"portcullis-edge", "portcullis-edge-acl", "portcullis-forward"}
+    assert beside <= set(re.findall(r"for each in ([^;]+); do", tear_down)[0].split())
+    replicated = re.search(r"replicate-secret-to-regions (--secret-id \S+)", before)[1]
+    assert f"remove-regions-from-replication {replicated}" in tear_down, "no secret that has replicas is deleted"
+
+
 def test_operations_names_what_a_torn_down_stack_leaves_under_a_name():
     """It stands in the way of the next deployment: "already exists"."""
     text = (ROOT / "docs/OPERATIONS.md").read_text().split("## Tear down", 1)[1].split("\n## ", 1)[0]
