@@ -314,8 +314,8 @@ def test_the_gate_blocks_whatever_did_not_come_through_cloudfront():
     assert rule["Action"] == {"Block": {}}
     assert asked["FieldToMatch"]["SingleHeader"]["Name"] == shown["HeaderName"].lower()
     edge = stack.children["Edge"]
-    assert shown["HeaderValue"] == "{{resolve:secretsmanager:<Secrets.Outputs.OriginSecretArn>}}"
-    assert asked["SearchString"] == "{{resolve:secretsmanager:<Edge.Outputs.OriginSecretArn>}}", "closed once the edge stands"
+    assert shown["HeaderValue"] == "{{resolve:secretsmanager:<Secrets.Outputs.OriginSecretArn>:SecretString:::}}"
+    assert asked["SearchString"] == "{{resolve:secretsmanager:<Edge.Outputs.OriginSecretArn>:SecretString:::}}", "closed once the edge stands"
     assert edge.resolve(edge.source["Outputs"]["OriginSecretArn"]["Value"]) == "<Secrets.Outputs.OriginSecretArn>"
     for visibility in (rule["VisibilityConfig"], stack.children["Firewall"].properties("WebAcl")["VisibilityConfig"]):
         assert visibility["SampledRequestsEnabled"] is False, "samples would show the secret"

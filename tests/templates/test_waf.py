@@ -188,6 +188,25 @@ def test_every_list_of_addresses_is_read_by_a_rule_beside_it(parameters):
             assert all(f"<{each}.Arn>" in rules for each in child.of_type("AWS::WAFv2::IPSet")), logical
 
 
+def test_the_origin_s_secret_changes_while_requests_come():
+    """Each deployment of "The origin's secret" in docs/OPERATIONS.md, with the distribution before and after it has followed."""
+    old, new = "", "1" * 36
+
+    def stack(shown, taken):
+        return Stack(**EDGE, OriginSecretVersion=shown, OriginSecretNextVersion=taken).children
+
+    def header(shown):
+        origin = stack(shown, "")["Edge"].properties("Distribution")["DistributionConfig"]["Origins"][0]
+        return {"x-origin-verify": origin["OriginCustomHeaders"][0]["HeaderValue"].replace("Secrets.", "Edge.")}
+
+    for shown, taken, passes in ((old, "", [old]), (old, new, [old, new]), (new, "", [new])):
+        gate = WebAcl(stack(shown, taken)["Firewall"].properties("WebAcl"))
+        for version in (old, new):
+            verdict = gate.judge(Request(headers=header(version)))[0]
+            assert verdict == ("Allow" if version in passes else "Block"), (shown, taken, version)
+        assert gate.judge(Request())[0] == "Block"
+
+
 def test_the_evaluator_itself():
     """What a wrong evaluator would let pass: Allow ends, Count does not, priorities order."""
     block = {"Name": "b", "Priority": 2, "Action": {"Block": {}}, "Statement": {"GeoMatchStatement": {"CountryCodes": ["ES"]}}}
