@@ -1,7 +1,7 @@
 //! Many senders at once, a SIGKILL in the middle, a restart: every accepted message is stored exactly once, in order
 //! within its conversation, sealed, and with few calls of the key service.
 //!
-//! `LOAD_MESSAGES` sets how many messages (default 4000; `make load` takes 100 000 and a release build).
+//! `LOAD_MESSAGES` sets how many messages (default 4000; `make load` takes 100 000 and a build of the profile `local`).
 #![cfg(test)]
 #![expect(
     clippy::disallowed_methods,
