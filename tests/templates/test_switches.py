@@ -341,6 +341,20 @@ def test_cloudfront_reaches_the_api():
     assert refused("CloudFrontIsComplete", CloudFront="true"), "without a name"
 
 
+def test_parameters_of_the_edge_that_do_nothing_are_refused():
+    for parameters, whether in (
+        ({}, False),
+        (ELSEWHERE, False),
+        ({**ELSEWHERE, "EdgeBlockListV4Arn": ""}, True),
+        ({**ELSEWHERE, "EdgeBlockListV6Arn": ""}, True),
+        ({**ELSEWHERE, "EdgeDomainName": ""}, True),
+        ({**ELSEWHERE, "EdgeDomainName": "", "Waf": "false"}, True),
+    ):
+        assert refused("ListsOfTheEdgeAreComplete", **parameters) is whether, parameters
+    for parameters, whether in (({}, False), (EDGE, False), ({**EDGE, "CloudFront": "false"}, True)):
+        assert refused("CertificateOfTheEdgeIsUsed", **parameters) is whether, parameters
+
+
 @pytest.mark.parametrize("name", files())
 def test_every_parameter_says_what_it_is(name):
     missing = [key for key, spec in load(name).get("Parameters", {}).items() if not spec.get("Description")]
