@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RATES = (1, 100, 10_000)
 MINUTES, HOURS, DAYS = 43_800, 730, 30.4
 DEFAULTS = {"waf": True, "cloudfront": False, "shield": False, "vpc": False, "cache": False, "kms_signing": False,
-            "cloudtrail": True, "response": True, "guardduty": False, "config": False, "alarms": True}  # fmt: skip
+            "response": True, "guardduty": False, "config": False, "alarms": True}  # fmt: skip
 GB = 1_000_000_000
 
 
@@ -121,7 +121,10 @@ def bill(prices, usage, rate, on):
         return written / GB * kept_log
 
     def waf():
-        return monthly["waf_acl"] + 9 * monthly["waf_rule"] + requests * each["waf_request"]
+        one = monthly["waf_acl"] + requests * each["waf_request"]
+        # With CloudFront the second, before the stage, judges every request again by one rule.
+        gate = one + monthly["waf_rule"] if on["cloudfront"] else 0
+        return one + 9 * monthly["waf_rule"] + usage["countries"] * monthly["metric"] + gate
 
     def network():
         return usage["endpoints"] * 2 * monthly["interface_endpoint_zone"] + messages * 10_000 / GB * gigabyte["endpoint"]

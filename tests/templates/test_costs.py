@@ -62,6 +62,29 @@ def test_a_dearer_price_makes_a_dearer_bill():
                 assert sum(costs.bill(dearer, USAGE, 100, on).values()) > before, name
 
 
+def test_every_switch_changes_the_bill():
+    sys.path.insert(0, str(ROOT / "scripts"))
+    import costs
+
+    for name, value in costs.DEFAULTS.items():
+        other = costs.DEFAULTS | {name: not value}
+        assert costs.bill(PRICES, USAGE, 100, other) != costs.bill(PRICES, USAGE, 100, costs.DEFAULTS), name
+
+
+def test_the_second_web_acl_is_paid_for():
+    sys.path.insert(0, str(ROOT / "scripts"))
+    import costs
+
+    gate = Stack(CloudFront="true", EdgeDomainName="a.example", EdgeCertificateArn="c").children["Firewall"].properties("WebAcl")
+    assert len(gate["Rules"]) == 1, "scripts/costs.py counts one rule"
+    for rate in (1, 10_000):
+        one, two = (costs.bill(PRICES, USAGE, rate, costs.DEFAULTS | {"cloudfront": on}) for on in (False, True))
+        each = PRICES["each"]
+        judged = two["CloudFront"] / float(each["cloudfront_request"]) * float(each["waf_request"])
+        fixed = PRICES["monthly"]["waf_acl"] + PRICES["monthly"]["waf_rule"]
+        assert two["WAF"] - one["WAF"] == pytest.approx(fixed + judged)
+
+
 def figures(part, path=()):
     """Path of every number in there."""
     for name, value in part.items():
