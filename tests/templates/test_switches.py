@@ -412,6 +412,16 @@ def test_samconfig_names_parameters_that_exist():
         Stack(**values)
 
 
+def test_operations_says_what_to_do_at_every_alarm():
+    rows = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs/OPERATIONS.md").read_text(), re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(…?[A-Za-z]+)`", row)}
+    endings = tuple(name[1:] for name in named if name.startswith("…"))
+    stack = Stack(**CACHE, ExpectedCountries="ES", QuotaPerDay=1), Stack(**EDGE)
+    alarms = {a for s in stack for child in s.children.values() for a in child.of_type("AWS::CloudWatch::Alarm")}
+    silent = {alarm for alarm in alarms if alarm not in named and not alarm.endswith(endings)}
+    assert silent == set()
+
+
 def test_operations_takes_down_what_it_says_to_deploy_beside_the_stack():
     before, tear_down = (ROOT / "docs/OPERATIONS.md").read_text().split("## Tear down", 1)
     beside = set(re.findall(r"cloudformation deploy .*--stack-name ([a-z-]+)", before))
