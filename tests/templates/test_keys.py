@@ -125,7 +125,7 @@ ENCRYPTED = {
 }
 # Of the queue of undelivered events, which is under SQS's own key.
 UNDELIVERED = {"sqs get-queue-url", "sqs receive-message", "sqs delete-message"}
-PLAIN = ("iam ", "apigateway ", "cloudformation ", "wafv2 ", "lambda ", "events ", "kms ", "elasticache ", "secretsmanager rotate-secret", "secretsmanager update-secret-version-stage", "secretsmanager list-secret-version-ids", "logs ",
+PLAIN = ("iam ", "apigateway ", "cloudformation ", "wafv2 ", "lambda ", "events ", "kms ", "elasticache ", "secretsmanager rotate-secret", "secretsmanager update-secret-version-stage", "secretsmanager list-secret-version-ids", "secretsmanager remove-regions-from-replication", "secretsmanager get-random-password", "logs ",
          "secretsmanager delete-secret", "ec2 ", "sts ", "configure ", "dynamodb describe-time-to-live", "dynamodb delete-table", "s3 rb")  # fmt: skip
 
 
