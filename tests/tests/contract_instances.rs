@@ -9,7 +9,7 @@ use portcullis_response::Instances;
 use portcullis_response::simulation::{Faults, SimulatedAccount, SimulatedGroup, World};
 use portcullis_tests::contract::fresh;
 use portcullis_tests::contract::instances::{
-    Things, interfaces, no_interface, protection, scaling, security_groups, snapshots, tags,
+    Things, interfaces, no_interface, protection, scaling, security_groups, snapshots, tags, taken_names,
 };
 use portcullis_tests::emulators::{Account, Emulator};
 
@@ -21,7 +21,7 @@ async fn simulation() {
     let web = world.instances.get_mut(&instance).unwrap();
     web.interfaces = [(interface.clone(), vec![first.clone()])].into();
     for id in [&first, &second] {
-        let group = SimulatedGroup { vpc: vpc.clone(), name: id.clone(), rules: [].into() };
+        let group = SimulatedGroup { vpc: vpc.clone(), name: id.clone(), rules: [].into(), ours: false };
         world.groups.insert(id.clone(), group);
     }
     let account = SimulatedAccount::new(world, Arc::new(Faults::default()));
@@ -29,6 +29,7 @@ async fn simulation() {
     tags(&account, &things).await;
     snapshots(&account, &things).await;
     security_groups(&account, &things).await;
+    taken_names(&account, &things, &things.groups[0]).await;
     protection(&account, &things).await;
     interfaces(&account, &things).await;
     scaling(&account, &things.instance, "asg-web").await;
@@ -41,6 +42,7 @@ async fn aws() {
     tags(&aws, &things).await;
     snapshots(&aws, &things).await;
     security_groups(&aws, &things).await;
+    taken_names(&aws, &things, "web").await;
 }
 
 #[tokio::test]
@@ -49,6 +51,7 @@ async fn attributes_of_instances() {
     let (aws, things) = (adapter(&account).await, make(&account).await);
     protection(&aws, &things).await;
     security_groups(&aws, &things).await;
+    taken_names(&aws, &things, "web").await;
 }
 
 /// An interface by itself: moto shows those of instances in the groups that the instance was started in, whatever they

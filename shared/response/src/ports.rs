@@ -197,9 +197,11 @@ pub trait Instances: Send + Sync {
 
 /// Security groups.
 pub trait SecurityGroups: Send + Sync {
-    /// `ec2:DescribeSecurityGroups` (all rules) by name within a VPC.
+    /// `ec2:DescribeSecurityGroups` (all rules): the group that was made by this name within a VPC.
+    /// A group of that name that somebody else made is not it.
     fn group(&self, vpc: &str, name: &str) -> impl Future<Output = PortResult<Option<Group>>> + Send;
-    /// `ec2:CreateSecurityGroup`. EC2 gives it an egress rule to everywhere.
+    /// `ec2:CreateSecurityGroup`, unless it is there. EC2 gives it an egress rule to everywhere. Where somebody else has
+    /// the name, its own gets something behind it.
     fn create_group(&self, vpc: &str, name: &str) -> impl Future<Output = PortResult<()>> + Send;
     /// `ec2:AuthorizeSecurityGroupIngress` or `…Egress`, by the rule's direction.
     fn authorize(&self, group: &str, rule: &Rule) -> impl Future<Output = PortResult<()>> + Send;

@@ -5,7 +5,7 @@ mod support;
 
 use futures_util::future::FutureExt;
 use portcullis_detection::IncidentType;
-use portcullis_response::simulation::World;
+use portcullis_response::simulation::{SimulatedGroup, World};
 use portcullis_response::{
     Band, Disposition, Incident, IpSets, Mode, Playbooks, RespondError, Safety, Signal, Status, StepKind,
     StepStatus, Target, actions_taken, durations, next_steps,
@@ -737,6 +737,26 @@ fn a_group_that_somebody_weakened_is_emptied_again() {
     let second = bench.respond(&of("g", IncidentType::MalwareDetected)).unwrap();
     assert_eq!(second.status, Status::Contained);
     assert!(bench.rig.account.world().groups["sg-vpc-1-portcullis-isolated"].rules.is_empty());
+}
+
+#[test]
+fn whoever_took_the_names_of_the_groups_does_not_stop_isolation() {
+    let bench = bench(all_on());
+    bench.rig.account.change(|world| {
+        for name in ["portcullis-untracked", "portcullis-isolated"] {
+            let (vpc, name) = ("vpc-1".to_owned(), name.to_owned());
+            let squatter = SimulatedGroup { vpc, name: name.clone(), rules: [].into(), ours: false };
+            world.groups.insert(format!("sg-of-{name}"), squatter);
+        }
+    });
+    let incident = bench.respond(&of("f", IncidentType::MalwareDetected)).unwrap();
+    assert_eq!(incident.status, Status::Contained);
+    let world = bench.rig.account.world();
+    for groups in world.instances["i-web"].interfaces.values() {
+        let [id] = groups.as_slice() else { panic!("{groups:?}") };
+        assert!(world.groups[id].ours && world.groups[id].name.starts_with("portcullis-isolated-"), "{id}");
+        assert!(world.groups[id].rules.is_empty(), "{id}");
+    }
 }
 
 #[test]

@@ -101,6 +101,22 @@ pub async fn security_groups<A: SecurityGroups>(account: &A, things: &Things) {
     assert_eq!(missing, Err(PortError::NotFound), "no such group");
 }
 
+/// A group of somebody else by the wanted `name` (the first of the things) is neither found nor in the way.
+///
+/// # Panics
+/// When the adapter breaks the contract.
+pub async fn taken_names<A: SecurityGroups>(account: &A, things: &Things, name: &str) {
+    let read = async || account.group(&things.vpc, name).await.expect("an answer");
+    assert_eq!(read().await, None, "it is not ours");
+    assert_eq!(account.create_group(&things.vpc, name).await, Ok(()), "made beside it");
+    let ours = read().await.expect("our own");
+    assert_ne!(ours.id, things.groups[0]);
+    assert_eq!(account.create_group(&things.vpc, name).await, Ok(()), "made again");
+    assert_eq!(account.authorize(&ours.id, &all(true, "0.0.0.0/0")).await, Ok(()));
+    let found = read().await.expect("still there");
+    assert_eq!((found.id, found.rules.contains(&all(true, "0.0.0.0/0"))), (ours.id, true), "the same one");
+}
+
 /// Protection from termination.
 ///
 /// # Panics

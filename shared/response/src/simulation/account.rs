@@ -218,8 +218,10 @@ impl<K: Keeper> SecurityGroups for Simulation<K> {
     async fn group(&self, vpc: &str, name: &str) -> PortResult<Option<Group>> {
         self.0
             .read("ec2:DescribeSecurityGroups", |w| {
-                let group = w.groups.iter().find(|(_, group)| group.vpc == vpc && group.name == name);
-                Ok(group.map(|(id, group)| Group { id: id.clone(), rules: group.rules.clone() }))
+                let group = w.groups.iter().filter(|(_, group)| group.vpc == vpc && stands_for(group, name));
+                Ok(group
+                    .min_by_key(|(_, group)| &group.name)
+                    .map(|(id, group)| Group { id: id.clone(), rules: group.rules.clone() }))
             })
             .await
     }
@@ -227,9 +229,12 @@ impl<K: Keeper> SecurityGroups for Simulation<K> {
     async fn create_group(&self, vpc: &str, name: &str) -> PortResult<()> {
         self.0
             .write("ec2:CreateSecurityGroup", format!("{vpc} {name}"), |w| {
-                if w.groups.values().any(|group| group.vpc == vpc && group.name == name) {
+                let mut here = w.groups.values().filter(|group| group.vpc == vpc);
+                if here.clone().any(|group| stands_for(group, name)) {
                     return Ok(());
                 }
+                let taken = here.any(|group| group.name == name);
+                let name = if taken { format!("{name}-{}", w.groups.len()) } else { name.to_owned() };
                 let egress = Rule {
                     ingress: false,
                     protocol: "-1".to_owned(),
@@ -238,9 +243,9 @@ impl<K: Keeper> SecurityGroups for Simulation<K> {
                     peer: "0.0.0.0/0".to_owned(),
                 };
                 let v6 = Rule { peer: "::/0".to_owned(), ..egress.clone() };
-                let group =
-                    SimulatedGroup { vpc: vpc.to_owned(), name: name.to_owned(), rules: [egress, v6].into() };
-                w.groups.insert(format!("sg-{vpc}-{name}"), group);
+                let id = format!("sg-{vpc}-{name}");
+                let rules = [egress, v6].into();
+                w.groups.insert(id, SimulatedGroup { vpc: vpc.to_owned(), name, rules, ours: true });
                 Ok(())
             })
             .await
@@ -254,7 +259,7 @@ impl<K: Keeper> SecurityGroups for Simulation<K> {
         };
         self.0
             .write(action, format!("{group} {}", rule.peer), |w| {
-                found(w.groups.get_mut(group))?.rules.insert(rule.clone());
+                own(w.groups.get_mut(group), action)?.rules.insert(rule.clone());
                 Ok(())
             })
             .await
@@ -265,11 +270,23 @@ impl<K: Keeper> SecurityGroups for Simulation<K> {
             if rule.ingress { "ec2:RevokeSecurityGroupIngress" } else { "ec2:RevokeSecurityGroupEgress" };
         self.0
             .write(action, format!("{group} {}", rule.peer), |w| {
-                found(w.groups.get_mut(group))?.rules.remove(rule);
+                own(w.groups.get_mut(group), action)?.rules.remove(rule);
                 Ok(())
             })
             .await
     }
+}
+
+/// Whether a response made the group by that name, or by another where that was taken.
+fn stands_for(group: &SimulatedGroup, name: &str) -> bool {
+    let rest = group.name.strip_prefix(name);
+    group.ours && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+/// The group, as far as its rules may be changed.
+fn own<'w>(group: Option<&'w mut SimulatedGroup>, action: &str) -> PortResult<&'w mut SimulatedGroup> {
+    let group = found(group)?;
+    if group.ours { Ok(group) } else { Err(PortError::Denied(action.to_owned())) }
 }
 
 impl<K: Keeper> AutoScaling for Simulation<K> {

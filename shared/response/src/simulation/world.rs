@@ -84,6 +84,9 @@ pub struct SimulatedGroup {
     pub name: String,
     /// Its rules.
     pub rules: BTreeSet<Rule>,
+    /// Whether a response made it: no other may be changed.
+    #[serde(default)]
+    pub ours: bool,
 }
 
 impl World {

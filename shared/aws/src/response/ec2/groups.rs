@@ -1,7 +1,8 @@
 //! Security groups and their rules.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_response::{Group, PortError, PortResult, Rule, SecurityGroups};
 use roxmltree::Node;
 
@@ -11,31 +12,33 @@ use crate::response::AwsAccount;
 
 impl SecurityGroups for AwsAccount {
     async fn group(&self, vpc: &str, name: &str) -> PortResult<Option<Group>> {
-        let form =
-            Form::default().filter(1, "vpc-id", vpc).filter(2, "group-name", name).with("MaxResults", "100");
-        let mut found = None;
+        // Whoever may create groups can have taken the name: the tag is what tells ours, which alone the role can change.
+        let form = Form::default()
+            .filter(1, "vpc-id", vpc)
+            .filter(2, &format!("tag:{TAG}"), TAG_VALUE)
+            .with("MaxResults", "100");
+        let mut found = BTreeMap::new();
         let read = |root: Node<'_, '_>| {
-            let wanted = |node: &Node<'_, '_>| {
-                text(*node, "vpcId") == Some(vpc) && text(*node, "groupName") == Some(name)
-            };
-            if let Some(node) = items(root, "securityGroupInfo").find(wanted) {
-                found = Some(group(node)?);
+            for node in items(root, "securityGroupInfo").filter(|node| ours(*node) && in_vpc(*node, vpc)) {
+                if let Some(called) = text(node, "groupName").filter(|called| stands_for(called, name)) {
+                    found.insert(called.to_owned(), group(node)?);
+                }
             }
             Ok(())
         };
-        self.ec2.pages("ec2:DescribeSecurityGroups", &form, read).await?;
-        Ok(found)
+        self.ec2.pages(DESCRIBE, &form, read).await?;
+        // The name itself comes before all names that begin with it.
+        Ok(found.into_values().next())
     }
 
     async fn create_group(&self, vpc: &str, name: &str) -> PortResult<()> {
-        let form = Form::default()
-            .with("GroupName", name)
-            .with("GroupDescription", DESCRIPTION)
-            .with("VpcId", vpc)
-            .with("TagSpecification.1.ResourceType", "security-group")
-            .with("TagSpecification.1.Tag.1.Key", TAG)
-            .with("TagSpecification.1.Tag.1.Value", TAG_VALUE);
-        self.ec2.write("ec2:CreateSecurityGroup", &form, &["InvalidGroup.Duplicate"]).await
+        if self.ec2.changed(CREATE, &new_group(vpc, name), &["InvalidGroup.Duplicate"]).await? {
+            return Ok(());
+        }
+        if self.taken(vpc, name).await? && self.group(vpc, name).await?.is_none() {
+            return self.ec2.write(CREATE, &new_group(vpc, &other_name(name)?), &[]).await;
+        }
+        Ok(())
     }
 
     async fn authorize(&self, group: &str, rule: &Rule) -> PortResult<()> {
@@ -52,6 +55,57 @@ impl SecurityGroups for AwsAccount {
             if rule.ingress { "ec2:RevokeSecurityGroupIngress" } else { "ec2:RevokeSecurityGroupEgress" };
         self.ec2.write(action, &permission(group, rule)?, &["InvalidPermission.NotFound"]).await
     }
+}
+
+impl AwsAccount {
+    /// Whether the name belongs to a group that is not ours. A group that does not show yet is not: it was just made.
+    ///
+    /// EC2 takes names for the same whatever their case, and filters tell cases apart: so all groups are looked at.
+    /// Source: [CreateSecurityGroup](https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html),
+    /// `GroupName`.
+    async fn taken(&self, vpc: &str, name: &str) -> PortResult<bool> {
+        let form = Form::default().filter(1, "vpc-id", vpc).with("MaxResults", "100");
+        let mut taken = false;
+        let read = |root: Node<'_, '_>| {
+            let named =
+                |node| text(node, "groupName").is_some_and(|called| called.eq_ignore_ascii_case(name));
+            taken |=
+                items(root, "securityGroupInfo").any(|node| in_vpc(node, vpc) && named(node) && !ours(node));
+            Ok(())
+        };
+        self.ec2.pages(DESCRIBE, &form, read).await?;
+        Ok(taken)
+    }
+}
+
+fn new_group(vpc: &str, name: &str) -> Form {
+    Form::default()
+        .with("GroupName", name)
+        .with("GroupDescription", DESCRIPTION)
+        .with("VpcId", vpc)
+        .with("TagSpecification.1.ResourceType", "security-group")
+        .with("TagSpecification.1.Tag.1.Key", TAG)
+        .with("TagSpecification.1.Tag.1.Value", TAG_VALUE)
+}
+
+/// A name in place of one that is taken, which nobody can have taken before.
+fn other_name(name: &str) -> PortResult<String> {
+    let mut random = [0_u8; 8];
+    SystemRandom::new().fill(&mut random).map_err(|_| PortError::Refused("no random bytes".to_owned()))?;
+    Ok(format!("{name}-{:016x}", u64::from_be_bytes(random)))
+}
+
+/// Whether a group is called so, or by a name that [`other_name`] made of it.
+fn stands_for(called: &str, name: &str) -> bool {
+    called.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+fn in_vpc(node: Node<'_, '_>, vpc: &str) -> bool {
+    text(node, "vpcId") == Some(vpc)
+}
+
+fn ours(node: Node<'_, '_>) -> bool {
+    items(node, "tagSet").any(|tag| text(tag, "key") == Some(TAG) && text(tag, "value") == Some(TAG_VALUE))
 }
 
 fn group(node: Node<'_, '_>) -> PortResult<Group> {
@@ -120,6 +174,8 @@ fn permission(group: &str, rule: &Rule) -> PortResult<Form> {
     }
 }
 
+const DESCRIBE: &str = "ec2:DescribeSecurityGroups";
+const CREATE: &str = "ec2:CreateSecurityGroup";
 const ALL: &str = "-1";
 const FIRST: &str = "IpPermissions.1";
 /// The lists of peers that are ranges, and what names an entry.

@@ -107,9 +107,19 @@ impl QueryClient {
 
     /// Makes a call that changes something. `already` are the codes that say that it is as wanted.
     pub(super) async fn write(&self, action: &'static str, form: &Form, already: &[&str]) -> PortResult<()> {
+        self.changed(action, form, already).await.map(drop)
+    }
+
+    /// The same; whether the call changed anything.
+    pub(super) async fn changed(
+        &self,
+        action: &'static str,
+        form: &Form,
+        already: &[&str],
+    ) -> PortResult<bool> {
         match self.call(action, form, accepted).await {
-            Err(failed) if already.contains(&failed.code.as_str()) => Ok(()),
-            answer => Ok(answer?),
+            Err(failed) if already.contains(&failed.code.as_str()) => Ok(false),
+            answer => Ok(answer.map(|()| true)?),
         }
     }
 

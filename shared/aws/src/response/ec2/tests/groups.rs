@@ -22,7 +22,7 @@ async fn a_group_is_read_with_one_rule_for_each_peer() {
     let expected = Group { id: "sg-0abc".into(), rules: rules.into() };
     assert_eq!(account.group("vpc-1", "portcullis-isolated").await, Ok(Some(expected)));
     let request = "Action=DescribeSecurityGroups&Version=2016-11-15&Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1\
-                   &Filter.2.Name=group-name&Filter.2.Value.1=portcullis-isolated&MaxResults=100";
+                   &Filter.2.Name=tag%3Aportcullis%3Aisolation&Filter.2.Value.1=true&MaxResults=100";
     assert_eq!(sent(&client), [request, &format!("{request}&NextToken=two")]);
 }
 
@@ -50,16 +50,58 @@ async fn an_answer_that_ends_anywhere_before_its_end_is_no_group_with_fewer_rule
 }
 
 #[tokio::test]
+async fn a_group_is_ours_by_its_tag_and_by_a_name_made_of_ours_but_not_by_its_name_alone() {
+    let named = |name: &str| SECOND_PAGE.replace(">portcullis-isolated<", &format!(">{name}<"));
+    let value = |value: &str| SECOND_PAGE.replace("<value>true<", &format!("<value>{value}<"));
+    for (label, answer, found) in [
+        ("the name", SECOND_PAGE.to_owned(), true),
+        ("where it was taken", named("portcullis-isolated-00ff"), true),
+        ("the other group", named("portcullis-untracked"), false),
+        ("a longer word", named("portcullis-isolatedness"), false),
+        ("no tag", without_tag(), false),
+        ("another value", value("false"), false),
+        ("another key", SECOND_PAGE.replace("portcullis:isolation", "team"), false),
+    ] {
+        let (account, _) = recorded(&[(200, &answer)]);
+        let group = account.group("vpc-1", "portcullis-isolated").await.unwrap();
+        assert_eq!(group.is_some(), found, "{label}");
+    }
+}
+
+#[tokio::test]
 async fn a_group_is_made_once_with_its_tag_and_making_it_again_is_no_error() {
-    let made = "<CreateSecurityGroupResponse><return>true</return><groupId>sg-1</groupId></CreateSecurityGroupResponse>";
-    let (account, client) = recorded(&[(200, made), (400, &ec2_error("InvalidGroup.Duplicate"))]);
-    assert_eq!(account.create_group("vpc-1", "portcullis-isolated").await, Ok(()));
-    assert_eq!(account.create_group("vpc-1", "portcullis-isolated").await, Ok(()));
-    let request = "Action=CreateSecurityGroup&Version=2016-11-15&GroupName=portcullis-isolated\
-                   &GroupDescription=Portcullis%20incident%20response&VpcId=vpc-1\
-                   &TagSpecification.1.ResourceType=security-group\
-                   &TagSpecification.1.Tag.1.Key=portcullis%3Aisolation&TagSpecification.1.Tag.1.Value=true";
-    assert_eq!(sent(&client), [request, request]);
+    let duplicate = ec2_error("InvalidGroup.Duplicate");
+    for (label, there) in [("ours", SECOND_PAGE), ("one that does not show yet", NONE)] {
+        let (account, client) = recorded(&[(200, MADE), (400, &duplicate), (200, there)]);
+        assert_eq!(account.create_group("vpc-1", "portcullis-isolated").await, Ok(()), "{label}");
+        assert_eq!(account.create_group("vpc-1", "portcullis-isolated").await, Ok(()), "{label}");
+        let request = creation("portcullis-isolated");
+        assert_eq!(sent(&client), [request.as_str(), &request, OF_THE_VPC], "{label}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_gets_something_behind_it_that_nobody_can_guess() {
+    let (duplicate, other) = (ec2_error("InvalidGroup.Duplicate"), without_tag());
+    let cased = other.replace(">portcullis-isolated<", ">Portcullis-ISOLATED<");
+    let mut names = std::collections::BTreeSet::new();
+    for other in [&other, &cased, &other, &cased] {
+        let answers = [(400, duplicate.as_str()), (200, other), (200, NONE), (200, MADE)];
+        let (account, client) = recorded(&answers);
+        assert_eq!(account.create_group("vpc-1", "portcullis-isolated").await, Ok(()));
+        let last = sent(&client).pop().unwrap();
+        let (_, rest) = last.split_once("GroupName=").unwrap();
+        let name = rest.split('&').next().unwrap().to_owned();
+        assert_eq!(last, creation(&name));
+        let suffix = name.strip_prefix("portcullis-isolated-").unwrap();
+        assert!(suffix.len() == 16 && suffix.bytes().all(|b| b.is_ascii_hexdigit()), "{name}");
+        names.insert(name);
+    }
+    assert_eq!(names.len(), 4, "{names:?}");
+    let ours = SECOND_PAGE.replace(">portcullis-isolated<", ">portcullis-isolated-00ff<");
+    let (account, client) = recorded(&[(400, &duplicate), (200, &other), (200, &ours)]);
+    assert_eq!(account.create_group("vpc-1", "portcullis-isolated").await, Ok(()), "one is there");
+    assert_eq!(sent(&client).len(), 3);
 }
 
 #[tokio::test]
@@ -127,6 +169,19 @@ async fn what_is_no_peer_is_not_sent() {
     assert_eq!(client.actual_requests().count(), 0);
 }
 
+fn without_tag() -> String {
+    SECOND_PAGE.replace("<item><key>portcullis:isolation</key><value>true</value></item>", "")
+}
+
+fn creation(name: &str) -> String {
+    format!(
+        "Action=CreateSecurityGroup&Version=2016-11-15&GroupName={name}\
+         &GroupDescription=Portcullis%20incident%20response&VpcId=vpc-1\
+         &TagSpecification.1.ResourceType=security-group\
+         &TagSpecification.1.Tag.1.Key=portcullis%3Aisolation&TagSpecification.1.Tag.1.Value=true"
+    )
+}
+
 fn rule(ingress: bool, protocol: &str, ports: Option<(i32, i32)>, peer: &str) -> Rule {
     Rule {
         ingress,
@@ -136,6 +191,11 @@ fn rule(ingress: bool, protocol: &str, ports: Option<(i32, i32)>, peer: &str) ->
         peer: peer.into(),
     }
 }
+
+const MADE: &str =
+    "<CreateSecurityGroupResponse><return>true</return><groupId>sg-1</groupId></CreateSecurityGroupResponse>";
+
+const OF_THE_VPC: &str = "Action=DescribeSecurityGroups&Version=2016-11-15&Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1&MaxResults=100";
 
 const NONE: &str = "<DescribeSecurityGroupsResponse><securityGroupInfo/></DescribeSecurityGroupsResponse>";
 
@@ -180,6 +240,6 @@ const SECOND_PAGE: &str = r#"<DescribeSecurityGroupsResponse xmlns="http://ec2.a
         <ipv6Ranges><item><cidrIpv6>::/0</cidrIpv6></item></ipv6Ranges><prefixListIds/>
       </item>
     </ipPermissionsEgress>
-    <tagSet/>
+    <tagSet><item><key>portcullis:isolation</key><value>true</value></item></tagSet>
   </item></securityGroupInfo>
 </DescribeSecurityGroupsResponse>"#;
