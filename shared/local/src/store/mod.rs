@@ -76,7 +76,7 @@ impl Default for StoreOptions {
             max_receive_count: 5,
             cache_bytes: 64 << 20,
             check_on_open: true,
-            claim_retention: Duration::from_secs(14 * 24 * 60 * 60),
+            claim_retention: CLAIM_RETENTION,
         }
     }
 }
@@ -224,6 +224,8 @@ macro_rules! from_redb {
 from_redb!(StorageError, TableError, TransactionError, CommitError, DatabaseError);
 
 /// Together with [`MAX_WAITING_KIB`] this bounds the memory of requests that wait for the disk.
+/// Longer than its message may wait: 14 days in a queue, 14 more among the dead letters, and a day, as in infra/data.yaml.
+const CLAIM_RETENTION: Duration = Duration::from_secs((14 + 14 + 1) * 24 * 60 * 60);
 const MAX_WAITING_JOBS: usize = 4_096;
 const MAX_WAITING_KIB: usize = 64 * 1_024;
 /// A larger request takes the place of this much, or it would never find room.
