@@ -67,10 +67,10 @@ impl AwsAccount {
         let form = Form::default().filter(1, "vpc-id", vpc).with("MaxResults", "100");
         let mut taken = false;
         let read = |root: Node<'_, '_>| {
-            let named =
-                |node| text(node, "groupName").is_some_and(|called| called.eq_ignore_ascii_case(name));
-            taken |=
-                items(root, "securityGroupInfo").any(|node| in_vpc(node, vpc) && named(node) && !ours(node));
+            taken |= items(root, "securityGroupInfo").filter(|node| in_vpc(*node, vpc)).any(|node| {
+                let called = text(node, "groupName").unwrap_or_default();
+                called.eq_ignore_ascii_case(name) && !(called == name && ours(node))
+            });
             Ok(())
         };
         self.ec2.pages(DESCRIBE, &form, read).await?;

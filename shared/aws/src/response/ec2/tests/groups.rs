@@ -83,7 +83,7 @@ async fn a_group_is_made_once_with_its_tag_and_making_it_again_is_no_error() {
 #[tokio::test]
 async fn a_name_that_is_taken_gets_something_behind_it_that_nobody_can_guess() {
     let (duplicate, other) = (ec2_error("InvalidGroup.Duplicate"), without_tag());
-    let cased = other.replace(">portcullis-isolated<", ">Portcullis-ISOLATED<");
+    let cased = SECOND_PAGE.replace(">portcullis-isolated<", ">Portcullis-ISOLATED<");
     let mut names = std::collections::BTreeSet::new();
     for other in [&other, &cased, &other, &cased] {
         let answers = [(400, duplicate.as_str()), (200, other), (200, NONE), (200, MADE)];
