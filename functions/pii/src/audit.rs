@@ -48,12 +48,12 @@ impl Seen {
         Self { kind: Kind::PiiRefused, resource: None, reason: Some(reason), details: Vec::new() }
     }
 
-    /// Records of a conversation that do not open: as with [`problems::CANNOT_OPEN`], somebody moved or changed them.
-    /// `None` where there are none.
-    pub(crate) fn unreadable(conversation: &str, items: &[&str]) -> Option<Self> {
+    /// Records of a conversation that do not open, and why: with the slug of [`problems::CANNOT_OPEN`] somebody moved or
+    /// changed them, with [`KEY_REPLACED`] that may be so. `None` where there are none.
+    pub(crate) fn unreadable(conversation: &str, reason: &'static str, items: &[&str]) -> Option<Self> {
         let resource = Some(("conversation", conversation.to_owned()));
         let named = items.get(..items.len().min(MAX_NAMED)).unwrap_or_default().join(" ");
-        let refused = Self { resource, ..Self::refused(problems::CANNOT_OPEN.slug()) };
+        let refused = Self { resource, ..Self::refused(reason) };
         (!items.is_empty()).then(|| refused.with("messages", items.len().to_string()).with("items", named))
     }
 
@@ -121,5 +121,8 @@ impl<'a> Origin<'a> {
     }
 }
 
+/// Why a record does not open that may have been sealed before its subject's key was made: after an erasure, or, of the
+/// first messages of a person, because somebody moved or changed it. No record says which key sealed it.
+pub(crate) const KEY_REPLACED: &str = "key-replaced";
 /// Pseudonyms of items that one event names.
 const MAX_NAMED: usize = 5;

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use zeroize::Zeroizing;
 
-use crate::audit::{Done, Seen};
+use crate::audit::{Done, KEY_REPLACED, Seen};
 use crate::json::embeddable;
 use crate::masked::{masked_contact, masked_item};
-use crate::outside::{Missing, all_fields};
+use crate::outside::{Missing, all_fields, sealed_bytes};
 use crate::place::{key_subject, place};
 use crate::view::best_access;
 use crate::{Caller, Parts, Ports, problems};
@@ -43,8 +43,14 @@ pub(crate) async fn read<P: Ports>(
         return Err(problems::NOT_FOUND);
     }
     let mut messages: Vec<Message> = Vec::with_capacity(page.records.len());
-    let mut room = MAX_ANSWER_BYTES;
+    let (mut room, mut unread) = (MAX_ANSWER_BYTES, MAX_SEALED_BYTES);
     for record in &page.records {
+        let sealed = sealed_bytes(record);
+        if let Some(last) = messages.last().filter(|_| sealed > unread) {
+            page.next = Some(last.position.clone());
+            break;
+        }
+        unread = unread.saturating_sub(sealed);
         let message = show(parts, caller, record).await?;
         let bytes = bytes_in_answer(&message)?;
         // What alone is over came in by a request of the same limit.
@@ -64,11 +70,15 @@ pub(crate) async fn read<P: Ports>(
     if erased > 0 {
         read = read.with("erased", erased.to_string());
     }
-    let shown = page.records.iter().zip(&messages);
-    let damaged = shown.filter(|(_, message)| message.access == UNREADABLE).map(|(record, _)| &*record.item);
-    let seen = [Some(read), Seen::unreadable(conversation, &damaged.collect::<Vec<_>>())];
+    let unopened = [problems::CANNOT_OPEN.slug(), KEY_REPLACED].into_iter().filter_map(|reason| {
+        let shown = page.records.iter().zip(&messages);
+        let of_reason = shown.filter(|(_, message)| message.unopened == Some(reason));
+        let items: Vec<_> = of_reason.map(|(record, _)| &*record.item).collect();
+        Seen::unreadable(conversation, reason, &items)
+    });
+    let seen = std::iter::once(read).chain(unopened).collect();
     let answer = json(&Conversation { conversation, messages, next: page.next })?;
-    Ok(Done { answer, seen: seen.into_iter().flatten().collect() })
+    Ok(Done { answer, seen })
 }
 
 /// The conversations in which a person takes part. The number is in the body, not in the URL: URLs are logged.
@@ -129,6 +139,9 @@ struct Message {
     class: String,
     received_at: String,
     access: &'static str,
+    /// Why it does not open, where somebody may have tampered with it: for the audit trail.
+    #[serde(skip)]
+    unopened: Option<&'static str>,
     #[serde(flatten)]
     opened: Option<Opened>,
 }
@@ -165,13 +178,21 @@ async fn show<P: Ports>(
     // Every record holds a person's number and name, whatever its words are; and the class stands beside the sealed
     // fields, unauthenticated. So it can only narrow what the caller may see of personal data.
     let access = of_class.min(best_access(parts, caller, Class::Pii));
+    let mut unopened = None;
     let (shown, opened) = match access {
         Access::None => ("none", None),
         Access::Full | Access::Masked => match open(parts, record).await {
             Ok(plain) if access == Access::Full => ("full", Some(whole(plain).ok_or(problems::INTERNAL)?)),
             Ok(plain) => ("masked", Some(masked(parts, plain).ok_or(problems::INTERNAL)?)),
             Err(Unreadable::Erased) => (ERASED, None),
-            Err(Unreadable::Damaged) => (UNREADABLE, None),
+            Err(Unreadable::Replaced) => {
+                unopened = Some(KEY_REPLACED);
+                (ERASED, None)
+            }
+            Err(Unreadable::Damaged) => {
+                unopened = Some(problems::CANNOT_OPEN.slug());
+                (UNREADABLE, None)
+            }
             Err(Unreadable::Failed(problem)) => return Err(problem),
         },
     };
@@ -181,6 +202,7 @@ async fn show<P: Ports>(
         class: record.class.clone(),
         received_at: Timestamp::from_millisecond(record.received_at).unwrap_or_default().to_string(),
         access: shown,
+        unopened,
         opened,
     })
 }
@@ -188,6 +210,8 @@ async fn show<P: Ports>(
 enum Unreadable {
     /// The subject's key was destroyed: the record says nothing any more.
     Erased,
+    /// The subject has a key that may be younger than the record. See [`KEY_REPLACED`].
+    Replaced,
     /// Somebody or something changed or moved it, its object, or the subject's key. The others of its page are whole.
     Damaged,
     /// Nothing can be read now.
@@ -215,13 +239,14 @@ async fn open<P: Ports>(parts: &Parts<P>, record: &StoredRecord) -> Result<Plain
     let binding = RecordBinding { table: &parts.table, record: &place, subject: &subject, purpose };
     let mut opener = RecordOpener::new(&key, &binding, &record.header).map_err(|error| match error {
         // Of the person who wrote again after an erasure: the key that sealed this is gone.
-        OpenError::NotThisRecord if key.created_at() > record.received_at => Unreadable::Erased,
+        OpenError::NotThisRecord if may_be_older(parts, record, key.created_at()) => Unreadable::Replaced,
         OpenError::Provider(_) => Unreadable::Failed(problems::INTERNAL),
         _ => damaged(problems::CANNOT_OPEN),
     })?;
 
     let fields = all_fields(parts, record).await.map_err(|missing| match missing {
         Missing::Unavailable => Unreadable::Failed(problems::UNAVAILABLE),
+        Missing::Refused => Unreadable::Failed(problems::INTERNAL),
         Missing::Altered => damaged(problems::CANNOT_OPEN),
     })?;
 
@@ -241,6 +266,14 @@ async fn open<P: Ports>(parts: &Parts<P>, record: &StoredRecord) -> Result<Plain
         })
     };
     read().map_err(|_| damaged(problems::CANNOT_OPEN))
+}
+
+/// Whether a record may have been sealed under the key before the one that was made then: a container goes on sealing under
+/// a destroyed key while it has it cached. A record is received before it is sealed, so this holds of a person's first ones
+/// too.
+fn may_be_older<P: Ports>(parts: &Parts<P>, record: &StoredRecord, key_made_at: i64) -> bool {
+    let cached = i64::try_from(parts.keys.erasure_takes_effect_within().as_millis()).unwrap_or(i64::MAX);
+    record.received_at < key_made_at.saturating_add(cached)
 }
 
 /// The header says which key sealed the record; a header that lies does not open.
@@ -325,7 +358,7 @@ fn json(answer: &impl Serialize) -> Result<ProxyResponse, Problem> {
     Ok(ProxyResponse::json(200, body))
 }
 
-/// What [`show`] says of a record whose key was destroyed, and of one that somebody damaged.
+/// What [`show`] says of a record whose key was or may have been destroyed, and of one that somebody damaged.
 const ERASED: &str = "erased";
 const UNREADABLE: &str = "unreadable";
 /// A field that was not sealed, as JSON.
@@ -336,4 +369,7 @@ const MAX_FOUND: usize = 100;
 /// Lambda answers with 6 MB at most; less what is around the messages.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024 - 16 * 1024;
+/// What one page opens: of large records a masked caller is shown little, but every one is fetched and taken apart, within
+/// the 29 seconds of an answer and beside the function's memory.
+const MAX_SEALED_BYTES: u64 = 16 * 1024 * 1024;
 const DELETION_SECONDS: i64 = 7 * 86_400;

@@ -1,8 +1,8 @@
 //! The claim-check bucket, and in it what the conversations table has no room for.
 //!
 //! IAM: `s3:PutObject` and `kms:GenerateDataKey` for the validator, on the lanes' names; `s3:GetObject` and `kms:Decrypt`
-//! for the consumer, and `s3:PutObject` below `records/`. Without `s3:ListBucket` S3 answers a missing key with 403, which
-//! reads as refused here.
+//! for the consumer, and `s3:PutObject` below `records/`; `s3:ListBucket` for who reads, since without it S3 answers a missing
+//! key with 403: that reads as refused here, as a disabled KMS key does.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;

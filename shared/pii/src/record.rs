@@ -141,7 +141,10 @@ pub enum ObjectError {
     /// Larger than the caller takes.
     #[error("record object too large")]
     TooLarge,
-    /// Refused: permissions, missing bucket.
+    /// What is stored under that name is not what was put there.
+    #[error("record object altered")]
+    Altered,
+    /// Refused: permissions, missing bucket, disabled key.
     #[error("record object refused")]
     Refused,
     /// May pass.

@@ -22,7 +22,7 @@ impl From<StoreError> for ObjectError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable => Self::Unavailable,
-            StoreError::Corrupt => Self::Refused,
+            StoreError::Corrupt => Self::Altered,
         }
     }
 }

@@ -14,6 +14,7 @@ mod subject;
 pub(crate) mod wrap;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use portcullis_base::Clock;
 
@@ -78,6 +79,12 @@ impl<W: KeyWrapper, S: KeyStore, C: Clock> KeyHierarchy<W, S, C> {
         let lane = self.lane(purpose);
         let cached = || lane.subjects.find(subject, self.now());
         lane.subject_flights.run(subject, cached, self.find_subject(purpose, subject)).await
+    }
+
+    /// How long containers go on using a subject's key after it was destroyed: what one seals in this time opens for
+    /// nobody afterwards.
+    pub const fn erasure_takes_effect_within(&self) -> Duration {
+        self.options.subject_ttl
     }
 
     /// Drops a subject's keys from this container's cache: for who destroyed them.
