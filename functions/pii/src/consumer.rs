@@ -228,13 +228,16 @@ async fn seal<P: Ports>(
     Ok((record, class.class))
 }
 
-/// By everything that the record holds: the words, and whose they are.
+/// By everything that the record holds: the words, and whose they are. Whose is not always said in one place: a part of a
+/// history, a list of contacts, the changes of a group name many people, and what is unknown may. It counts as if it said so.
 fn classify<'p, P: Ports>(parts: &'p Parts<P>, context: &MessageContext<'_>) -> Classification<'p> {
     let item = Words::of(context.item.get());
     let contact = context.contact.map(|contact| Words::of(contact.get()));
     let words = item.named("content").into_iter();
     let who = contact.iter().flat_map(|contact| contact.named("name"));
-    let number = context.subject.as_deref().map(|subject| ("wa_id", subject));
+    let of_somebody = !context.field.as_deref().is_some_and(|field| ABOUT_NOBODY.contains(&field));
+    let number = context.subject.as_deref().or_else(|| of_somebody.then_some(SOMEBODY));
+    let number = number.map(|number| ("wa_id", number));
     parts.policy.classify(&parts.detector, words.chain(who).chain(number))
 }
 
@@ -304,6 +307,32 @@ fn report<P: Ports>(parts: &Parts<P>, done: &Consumed) {
     }
 }
 
+/// Fields of a webhook that tell of the account, its templates and its own numbers. `security` names who works for it.
+/// <https://developers.facebook.com/docs/graph-api/webhooks/reference/whatsapp-business-account>
+const ABOUT_NOBODY: [&str; 20] = [
+    "account_alerts",
+    "account_offboarded",
+    "account_reconnected",
+    "account_review_update",
+    "account_settings_update",
+    "account_update",
+    "business_capability_update",
+    "business_status_update",
+    "business_username_update",
+    "flows",
+    "message_template_components_update",
+    "message_template_quality_update",
+    "message_template_status_update",
+    "partner_solutions",
+    "payment_configuration_update",
+    "phone_number_name_update",
+    "phone_number_quality_update",
+    "template_category_update",
+    "template_correct_category_detection",
+    "template_performance_metrics",
+];
+/// A person of whom no number is at hand: nothing that a detector finds.
+const SOMEBODY: &str = "somebody";
 /// A webhook body is at most 3 MB; with its context around it an item cannot be larger than this.
 const MAX_CLAIM_BYTES: usize = 4 * 1024 * 1024;
 const SECONDS_A_DAY: i64 = 86_400;

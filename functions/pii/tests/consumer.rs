@@ -45,7 +45,8 @@ async fn a_message_is_stored_sealed_with_the_retention_of_its_class() {
 async fn every_record_that_is_stored_is_counted_by_its_class_and_a_repeat_is_not() {
     let b = bench();
     let bodies = [
-        message("c1", "account.1", None, "limit raised"),
+        message("c1", "account.1", None, "limit raised")
+            .replace(r#""field":"messages""#, r#""field":"account_update""#),
         message("c1", "wamid.2", Some(PHONE), "oi, tudo bem?"),
         message("c1", "wamid.3", Some(PHONE), "my card is 4111 1111 1111 1111"),
     ];
@@ -54,6 +55,40 @@ async fn every_record_that_is_stored_is_counted_by_its_class_and_a_repeat_is_not
     b.function.consume(&items).await;
     let expected = ["INTERNAL", "PII", "SENSITIVE"].map(|class| (class.to_owned(), 1.0));
     assert_eq!(b.metric("RecordsByClass", "Class"), expected);
+}
+
+/// Names of fields as Meta documents them, and elements of `history` and `state_sync` as the validator takes them apart.
+#[tokio::test]
+async fn what_has_no_subject_is_personal_unless_it_tells_of_the_account() {
+    let chat = json!({"threads": [{"id": "16505551234", "messages": [{"from": "16505551234", "to": "15550783881",
+        "id": "wamid.1", "timestamp": "1739230955", "type": "text", "text": {"body": "oi"}}]}]});
+    let contact = json!({"type": "contact", "action": "add", "contact": {"full_name": "Pablo Morales",
+        "first_name": "Pablo", "phone_number": "16505551234"}});
+    let group = json!({"groups": [{"type": "group_participants_add", "group_id": "G1",
+        "added_participants": [{"wa_id": "16505551234"}]}]});
+    let security = json!({"event": "PIN_CHANGED", "display_phone_number": "15550783881", "requester": "1"});
+    let template = json!({"event": "APPROVED", "message_template_name": "welcome"});
+    for (field, item, class, days) in [
+        (json!("history"), &chat, "PII", 7),
+        (json!("smb_app_state_sync"), &contact, "PII", 7),
+        (json!("group_participants_update"), &group, "PII", 7),
+        (json!("security"), &security, "PII", 7),
+        (json!("messages"), &json!("a text of no shape"), "PII", 7),
+        (json!("field to come"), &json!({"a": 1}), "PII", 7),
+        (json!(null), &json!({"entry": []}), "PII", 7),
+        (json!("message_template_status_update"), &template, "INTERNAL", 30),
+        (json!("account_update"), &json!({"event": "VERIFIED_ACCOUNT"}), "INTERNAL", 30),
+        (json!("account_update"), &json!({"reason": "card 4111 1111 1111 1111"}), "SENSITIVE", 7),
+    ] {
+        let b = bench();
+        let mut body: serde_json::Value = serde_json::from_str(&message("c1", "1", None, "")).unwrap();
+        body["body"]["inline"]["field"] = field.clone();
+        body["body"]["inline"]["item"] = item.clone();
+        assert_eq!(b.function.consume(&[arrived("c1", "1", &body.to_string())]).await.stored, 1, "{field}");
+        let record = b.records.all().remove(0);
+        assert_eq!((record.class.as_str(), record.subject), (class, None), "{field}: {item}");
+        assert_eq!(record.expires_at, NOW / 1_000 + days * 86_400, "{field}: {item}");
+    }
 }
 
 #[tokio::test]
@@ -221,8 +256,24 @@ async fn an_object_that_is_not_what_was_sealed_is_not_shown() {
         let answer = b.request(Some("pii-reader"), "GET", "/conversations/c1?limit=1", "").await;
         assert!(!answer.body.contains("segredo") && !answer.body.contains("segundo"), "{}", bytes.len());
     }
-    b.claims.fail_next(1, ClaimCheckError::Unavailable);
-    assert_eq!(b.request(Some("pii-reader"), "GET", "/conversations/c1", "").await.status, 503);
+}
+
+/// A bucket policy, a role or a disabled key is not somebody who changes messages.
+#[tokio::test]
+async fn trouble_of_the_bucket_is_told_as_trouble_and_not_as_tampering() {
+    let b = bench();
+    let body = message("c1", "wamid.1", Some(PHONE), &"segredo ".repeat(50_000));
+    b.function.consume(&[arrived("c1", "1", &body)]).await;
+    for (error, status) in [(ClaimCheckError::Unavailable, 503), (ClaimCheckError::Refused, 500)] {
+        b.claims.fail_next(1, error);
+        assert_eq!(b.request(Some("pii-reader"), "GET", "/conversations/c1", "").await.status, status);
+        assert_eq!(b.audit.codes(), [""; 0], "{error:?}");
+    }
+    assert_eq!(b.json("pii-reader", "GET", "/conversations/c1", "").await["messages"][0]["access"], "full");
+    b.claims.fail_next(1, ClaimCheckError::NotFound);
+    let page = b.json("pii-reader", "GET", "/conversations/c1", "").await;
+    assert_eq!(page["messages"][0]["access"], "unreadable");
+    assert_eq!(b.audit.codes(), ["pii-read", "pii-read", "pii-refused"]);
 }
 
 #[tokio::test]
