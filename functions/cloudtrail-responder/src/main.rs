@@ -39,6 +39,8 @@ impl Ports for Aws {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {
+    // First, so that what comes after gets the memory that reading the rules takes for a moment.
+    let rules = RuleSet::load(SHIPPED)?;
     let Config { response, correlation_table, context, audit, audit_reads } = Config::from_env()?;
     portcullis_lambda::init_logging(LogFormat::Json, &response.log_level);
     let sdk = portcullis_aws::connect(&SdkSettings::default()).await;
@@ -72,7 +74,7 @@ async fn main() -> Result<(), BoxError> {
     };
     let parts = Parts::<Aws> {
         desk,
-        detector: Detector::new(RuleSet::load(SHIPPED)?, context),
+        detector: Detector::new(rules, context),
         correlation: DynamoCorrelation::new(&sdk, correlation_table),
         history: CloudTrailHistory::new(&sdk).with_reads(audit_reads),
         progress: store(),
